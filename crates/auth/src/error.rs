@@ -1,0 +1,110 @@
+use breezeway_core::{Classify, ErrorKind, LaneError, StoreError, UserId};
+
+/// The result of a question to [`crate::Auth`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an account, session or key was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing was presented.
+    #[error("no credential was sent")]
+    NoCredential,
+    /// A session token that does not verify or has expired.
+    #[error("the session token is not valid")]
+    InvalidToken,
+    /// An unknown API key, or a token of an account that is gone.
+    #[error("the credential belongs to no account")]
+    UnknownCredential,
+    /// A session token from before a sign-out or password change.
+    #[error("the session has ended")]
+    Revoked,
+    /// API keys are switched off.
+    #[error("API keys are switched off")]
+    ApiKeysOff,
+    /// The key may not be used for this path.
+    #[error("the API key may not be used for this path")]
+    EndpointNotAllowed,
+    /// A person is wanted, and an API key was used.
+    #[error("this needs a signed-in person")]
+    HumanRequired,
+    /// The caller's role or permissions do not allow this.
+    #[error("the caller may not do this")]
+    Forbidden,
+    /// Making keys is switched off, or not allowed to this account.
+    #[error("the caller may not make API keys")]
+    KeysNotAllowed,
+    /// There is no key to show.
+    #[error("the account has no API key")]
+    NoKey,
+    /// Signing up is switched off.
+    #[error("signing up is switched off")]
+    SignupClosed,
+    /// The address is no address.
+    #[error("the email address is not valid")]
+    InvalidEmail,
+    /// The address belongs to another account.
+    #[error("the email address is taken")]
+    EmailTaken,
+    /// A password over 72 bytes, which other servers of this API could not check.
+    #[error("the password is longer than 72 bytes")]
+    PasswordTooLong,
+    /// A password that does not satisfy the configured rule.
+    #[error("the password is too weak")]
+    PasswordTooWeak,
+    /// Unknown address or wrong password; deliberately one case.
+    #[error("the email address or the password is wrong")]
+    WrongCredentials,
+    /// The old password given for a change is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// Too many sign-ins for one address.
+    #[error("too many attempts")]
+    Throttled,
+    /// No such account.
+    #[error("account `{0}` does not exist")]
+    NoSuchAccount(UserId),
+    /// No such group.
+    #[error("the group does not exist")]
+    NoSuchGroup,
+    /// The last admin cannot be deleted or demoted.
+    #[error("the last admin cannot be removed")]
+    LastAdmin,
+    /// Password hashing is overloaded.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A cryptographic step failed that cannot fail with sound parameters.
+    #[error("the {0} failed")]
+    Crypto(&'static str),
+}
+
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoCredential | Self::InvalidToken | Self::UnknownCredential | Self::Revoked => {
+                ErrorKind::Unauthenticated
+            }
+            Self::ApiKeysOff
+            | Self::EndpointNotAllowed
+            | Self::HumanRequired
+            | Self::Forbidden
+            | Self::KeysNotAllowed
+            | Self::SignupClosed
+            | Self::LastAdmin => ErrorKind::Forbidden,
+            Self::NoKey | Self::NoSuchAccount(_) | Self::NoSuchGroup => ErrorKind::NotFound,
+            Self::InvalidEmail
+            | Self::PasswordTooLong
+            | Self::PasswordTooWeak
+            | Self::WrongCredentials
+            | Self::WrongPassword => ErrorKind::Invalid,
+            Self::EmailTaken => ErrorKind::Conflict,
+            Self::Throttled => ErrorKind::RateLimited,
+            Self::Lane(lane) => lane.kind(),
+            Self::Store(store) => store.kind(),
+            Self::Crypto(_) => ErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod api_key;
+mod error;
+mod group;
+mod memory;
+mod password;
+mod permissions;
+mod seal;
+mod service;
+mod session;
+mod settings;
+mod store;
+mod throttle;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+pub use self::{
+    account::{Account, AccountChange, NewAccount, Profile},
+    api_key::{ApiKeyRecord, KeyHash, SealedKey},
+    error::{Error, Result},
+    group::{Group, GroupChange},
+    memory::MemoryAccounts,
+    password::{PasswordHash, PasswordParams},
+    permissions::Permissions,
+    service::{Auth, AuthConfig, Session},
+    settings::AuthSettings,
+    store::AccountStore,
+};

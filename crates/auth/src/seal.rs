@@ -1,0 +1,1 @@
+//! Sealing API keys at rest.

@@ -1,0 +1,52 @@
+//! The port to whatever keeps accounts.
+
+use async_trait::async_trait;
+use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
+
+use crate::{Account, ApiKeyRecord, Group};
+
+/// Accounts, keys and groups. Read as a whole at start, written through afterwards: the service
+/// answers every question from memory.
+///
+/// # Contract
+/// - every call is one transaction;
+/// - what a call has written survives a crash after it answered;
+/// - addresses are unique: inserting or saving a second one is `StoreError::Taken("email")`;
+/// - deleting an account deletes its keys and memberships; deleting what is not there is no error.
+#[async_trait]
+pub trait AccountStore: Send + Sync + 'static {
+    /// All accounts.
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// Insert an account. With `only_if_first`, answers `false` and inserts nothing if any account
+    /// exists; the check and the insertion are one transaction.
+    async fn insert_account(&self, account: &Account, only_if_first: bool) -> Result<bool, StoreError>;
+
+    /// Write all fields of an existing account.
+    async fn save_account(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Delete an account.
+    async fn delete_account(&self, id: &UserId) -> Result<(), StoreError>;
+
+    /// All keys.
+    async fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError>;
+
+    /// Replace all keys of an account by this one, or by none.
+    async fn replace_api_key(&self, owner: &UserId, key: Option<&ApiKeyRecord>) -> Result<(), StoreError>;
+
+    /// Note when accounts and keys were last used, in one go.
+    async fn touch(
+        &self,
+        accounts: &[(UserId, UnixTime)],
+        keys: &[(ApiKeyId, UnixTime)],
+    ) -> Result<(), StoreError>;
+
+    /// All groups with their members.
+    async fn groups(&self) -> Result<Vec<Group>, StoreError>;
+
+    /// Insert or replace a group and its members.
+    async fn save_group(&self, group: &Group) -> Result<(), StoreError>;
+
+    /// Delete a group.
+    async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError>;
+}

@@ -1,0 +1,1 @@
+//! Throttling sign-ins.

@@ -1,0 +1,1 @@
+//! Citations: the sources of an answer as the API shows them.

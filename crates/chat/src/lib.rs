@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod citation;
+mod context;
+mod error;
+mod prompt;
+mod queries;
+mod service;
+mod stream;
+
+pub use self::{
+    context::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage},
+    error::{Error, Result},
+    prompt::DEFAULT_TEMPLATE,
+    service::{Answer, ChatConfig, ChatRouter, QueryGeneration},
+};

@@ -1,0 +1,1 @@
+//! Query generation: asking the model what to search for.

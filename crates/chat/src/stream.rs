@@ -1,0 +1,1 @@
+//! Streams: sources first, then the answer, and an error event if it breaks off.

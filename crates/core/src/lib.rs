@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod error;
+mod id;
+mod lane;
+mod live;
+mod principal;
+mod secret;
+mod settings;
+mod time;
+
+pub use self::{
+    access::{AccessGrant, Grantee, Grants, Permission},
+    error::{Classify, ErrorKind, StoreError},
+    id::{
+        ApiKeyId, ChatId, CollectionId, ConnectionId, FileId, GroupId, InvalidId, ModelId, SessionId, UserId,
+    },
+    lane::{Lane, LaneConfig, LaneError},
+    live::Live,
+    principal::{Credential, Principal, Role},
+    secret::Secret,
+    settings::SettingsStore,
+    time::{Clock, UnixTime},
+};

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+pub mod chunk;
+mod error;
+pub mod extract;
+mod pipeline;
+mod progress;
+mod worker;
+
+pub use self::{
+    error::{Error, Result},
+    extract::Extraction,
+    progress::{Progress, ProgressBoard, Stage},
+    worker::{IngestConfig, Ingestor},
+};

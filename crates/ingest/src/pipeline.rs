@@ -1,0 +1,1 @@
+//! The way of one file: extract, chunk, embed, commit.

@@ -1,0 +1,80 @@
+use breezeway_core::{Classify, CollectionId, ErrorKind, FileId, StoreError};
+
+/// The result of reading or changing the library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong when files and collections are read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file does not exist, or not for this caller.
+    #[error("file `{0}` does not exist")]
+    NoSuchFile(FileId),
+    /// The collection does not exist.
+    #[error("collection `{0}` does not exist")]
+    NoSuchCollection(CollectionId),
+    /// The caller may see the collection or its kind, and may not do this to it.
+    #[error("collection `{0}` is not yours to use")]
+    CollectionForbidden(CollectionId),
+    /// The caller may read the file and not change it.
+    #[error("file `{0}` is not yours to change")]
+    FileForbidden(FileId),
+    /// The file was uploaded with `process=false` and has no text.
+    #[error("file `{0}` has not been processed")]
+    NotProcessed(FileId),
+    /// The file was processed and has no text.
+    #[error("file `{0}` has no text")]
+    NoText(FileId),
+    /// The file is not in the collection.
+    #[error("file `{file}` is not in collection `{collection}`")]
+    NotAMember {
+        /// The collection.
+        collection: CollectionId,
+        /// The file.
+        file: FileId,
+    },
+    /// An upload without a byte.
+    #[error("the file is empty")]
+    EmptyUpload,
+    /// An upload above the limit.
+    #[error("the file is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The extension is not among those allowed.
+    #[error("files of type `{0}` are not accepted")]
+    ExtensionNotAllowed(String),
+    /// The client stopped sending, or sent rubbish.
+    #[error("the upload broke off")]
+    Upload(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bytes could not be written or read.
+    #[error("the blob store failed to {action}")]
+    Blob {
+        /// What was attempted.
+        action: &'static str,
+        /// The operating system's words.
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Classify for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchFile(_) | Self::NoSuchCollection(_) => ErrorKind::NotFound,
+            Self::CollectionForbidden(_) | Self::FileForbidden(_) => ErrorKind::Forbidden,
+            Self::NotProcessed(_)
+            | Self::NoText(_)
+            | Self::NotAMember { .. }
+            | Self::EmptyUpload
+            | Self::ExtensionNotAllowed(_)
+            | Self::Upload(_) => ErrorKind::Invalid,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Blob { .. } => ErrorKind::Internal,
+            Self::Store(store) => store.kind(),
+        }
+    }
+}

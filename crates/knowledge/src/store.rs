@@ -1,0 +1,237 @@
+//! The ports to whatever keeps the library.
+//!
+//! Two, because they have two users: [`LibraryStore`] is what people do with files and collections,
+//! [`ChunkStore`] is what ingestion and search do with their text. One implementation serves both.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+use breezeway_embedding::{Fingerprint, Vector};
+
+use crate::{
+    BlobHash, ChunkHash, ChunkRange, Collection, CollectionChange, CollectionQuery, Document, File,
+    FileQuery, LogEntry, Member, MemberQuery, NewChunk, NewCollection, NewFile, Seq, StoredChunk,
+};
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// Entries to pass over.
+    pub offset: u64,
+    /// Entries to return at most.
+    pub limit: u64,
+}
+
+impl Default for Slice {
+    /// The first 50, which is a page of the API.
+    fn default() -> Self {
+        Self { offset: 0, limit: 50 }
+    }
+}
+
+/// Part of a list, and how long the whole list is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The part asked for.
+    pub items: Vec<T>,
+    /// Entries of the whole list.
+    pub total: u64,
+}
+
+/// Files and collections. Knows nothing of rights; [`crate::Library`] asks first.
+///
+/// # Contract
+/// - every call is one transaction: it happens as a whole or not at all;
+/// - what a call has written the next call reads;
+/// - deleting a file removes, in that transaction, its memberships, document, chunks and the vectors
+///   no other chunk uses, and appends `Removed` to the chunk log if it had chunks;
+/// - lists are ordered totally (ties by id), so that slices neither repeat nor skip entries.
+#[async_trait]
+pub trait LibraryStore: Send + Sync + 'static {
+    /// Insert a file, and add it to `into` if that collection is given and exists.
+    async fn insert_file(
+        &self,
+        file: NewFile,
+        into: Option<&CollectionId>,
+        now: UnixTime,
+    ) -> Result<File, StoreError>;
+
+    /// A file.
+    async fn file(&self, id: &FileId) -> Result<Option<File>, StoreError>;
+
+    /// Several files in one read, in the order asked for; unknown ids are left out.
+    async fn files_by_id(&self, ids: &[FileId]) -> Result<Vec<File>, StoreError>;
+
+    /// List files.
+    async fn files(&self, query: &FileQuery) -> Result<Page<File>, StoreError>;
+
+    /// Give a file another name. `None` if it does not exist.
+    async fn rename_file(&self, id: &FileId, name: &str, now: UnixTime) -> Result<Option<File>, StoreError>;
+
+    /// Have a file processed (again): its state becomes `Pending`, and whoever holds a claim loses
+    /// it. Its document and chunks stay until the next commit replaces them. `None` if unknown.
+    async fn requeue_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError>;
+
+    /// Delete files and answer the blobs that no remaining file has.
+    async fn delete_files(&self, ids: &[FileId]) -> Result<Vec<BlobHash>, StoreError>;
+
+    /// Whether any file has this blob.
+    async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError>;
+
+    /// A file's document; `None` until it has been processed.
+    async fn document(&self, id: &FileId) -> Result<Option<Document>, StoreError>;
+
+    /// Make a collection.
+    async fn insert_collection(
+        &self,
+        owner: &UserId,
+        collection: NewCollection,
+        now: UnixTime,
+    ) -> Result<Collection, StoreError>;
+
+    /// A collection.
+    async fn collection(&self, id: &CollectionId) -> Result<Option<Collection>, StoreError>;
+
+    /// All collections that match, most recently changed first, with their number of files.
+    async fn collections(&self, query: &CollectionQuery) -> Result<Vec<(Collection, u64)>, StoreError>;
+
+    /// Change a collection. `None` if it does not exist.
+    async fn update_collection(
+        &self,
+        id: &CollectionId,
+        change: CollectionChange,
+        now: UnixTime,
+    ) -> Result<Option<Collection>, StoreError>;
+
+    /// Delete a collection; its files stay. Answers whether it existed.
+    async fn delete_collection(&self, id: &CollectionId) -> Result<bool, StoreError>;
+
+    /// Add files to a collection. Files already in it stay as they are; unknown files are refused
+    /// as a whole by answering `false`.
+    async fn add_members(
+        &self,
+        id: &CollectionId,
+        files: &[FileId],
+        now: UnixTime,
+    ) -> Result<bool, StoreError>;
+
+    /// Take files out of a collection; those not in it are passed over.
+    async fn remove_members(
+        &self,
+        id: &CollectionId,
+        files: &[FileId],
+        now: UnixTime,
+    ) -> Result<(), StoreError>;
+
+    /// List a collection's files.
+    async fn members(&self, id: &CollectionId, query: &MemberQuery) -> Result<Page<Member>, StoreError>;
+
+    /// The ids of all files of a collection.
+    async fn member_ids(&self, id: &CollectionId) -> Result<Vec<FileId>, StoreError>;
+
+    /// The collections that hold a file.
+    async fn collections_of(&self, file: &FileId) -> Result<Vec<Collection>, StoreError>;
+}
+
+/// A worker's right to process a file until its lease runs out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The file.
+    pub file: File,
+    /// Which attempt this is, from 1. A commit under an older attempt is refused.
+    pub attempt: u32,
+}
+
+/// Everything that makes a file searchable.
+#[derive(Clone, Debug)]
+pub struct FileCommit {
+    /// The file.
+    pub file: FileId,
+    /// The attempt under which it was claimed.
+    pub attempt: u32,
+    /// SHA-256 of the document's text, lower-case hex.
+    pub text_hash: String,
+    /// The document.
+    pub document: Document,
+    /// Its chunks in order.
+    pub chunks: Vec<NewChunk>,
+    /// Which model the vectors come from, and the vectors by hash. A chunk may have none; it is then
+    /// searched by words until [`ChunkStore::add_vectors`] brings it.
+    pub vectors: Option<(Fingerprint, HashMap<ChunkHash, Vector>)>,
+}
+
+/// Chunks, vectors, the log and the processing of files.
+///
+/// # Contract
+/// - `claim_pending` gives a file to one caller at a time: pending files whose retry time has come,
+///   and processing files whose lease has run out, oldest first;
+/// - `commit_file` and `fail_file` act only under the file's current attempt, and answer `false`
+///   otherwise or if the file is gone; nothing has then changed;
+/// - `commit_file` replaces document and chunks, appends `Removed` for old chunks and `Added` for
+///   new ones, and sets `Completed`, all in one transaction;
+/// - chunk numbers of one commit are consecutive and larger than all before, deleted ones included;
+/// - the log is ordered, has no gaps a reader could miss, and an entry is visible exactly when the
+///   change it records is.
+#[async_trait]
+pub trait ChunkStore: Send + Sync + 'static {
+    /// Take the next file to process.
+    async fn claim_pending(&self, now: UnixTime, lease: Duration) -> Result<Option<Claim>, StoreError>;
+
+    /// Keep a claim for another `lease`. `false` if it is lost.
+    async fn extend_claim(
+        &self,
+        file: &FileId,
+        attempt: u32,
+        now: UnixTime,
+        lease: Duration,
+    ) -> Result<bool, StoreError>;
+
+    /// Make a file searchable.
+    async fn commit_file(&self, commit: FileCommit, now: UnixTime) -> Result<bool, StoreError>;
+
+    /// End a claim without success: for good, or until `retry_at`.
+    async fn fail_file(
+        &self,
+        file: &FileId,
+        attempt: u32,
+        reason: &str,
+        retry_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Result<bool, StoreError>;
+
+    /// The vectors already known for these hashes under a fingerprint.
+    async fn known_vectors(
+        &self,
+        fingerprint: &Fingerprint,
+        hashes: &[ChunkHash],
+    ) -> Result<HashMap<ChunkHash, Vector>, StoreError>;
+
+    /// Chunks that have no vector of this fingerprint yet, at most `limit`, oldest first, one for
+    /// each hash.
+    async fn chunks_without_vector(
+        &self,
+        fingerprint: &Fingerprint,
+        limit: u32,
+    ) -> Result<Vec<StoredChunk>, StoreError>;
+
+    /// Add vectors; appends `Embedded` for every file with a chunk that gained one.
+    async fn add_vectors(
+        &self,
+        fingerprint: &Fingerprint,
+        vectors: HashMap<ChunkHash, Vector>,
+    ) -> Result<(), StoreError>;
+
+    /// Entries after `after`, in order, at most `limit`.
+    async fn log_after(&self, after: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// The position of the newest entry, 0 if there is none.
+    async fn last_seq(&self) -> Result<Seq, StoreError>;
+
+    /// The chunks of a range that still exist, in order, with their vectors of `fingerprint`.
+    async fn chunks(
+        &self,
+        range: ChunkRange,
+        fingerprint: Option<&Fingerprint>,
+    ) -> Result<Vec<StoredChunk>, StoreError>;
+}

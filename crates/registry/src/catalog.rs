@@ -1,0 +1,1 @@
+//! The catalogue: what all upstreams offer, as one list.

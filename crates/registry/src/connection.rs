@@ -1,0 +1,48 @@
+//! Connections: configured upstream endpoints.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use breezeway_core::Secret;
+use serde_json::{Map, Value};
+
+/// Which API an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionKind {
+    /// OpenAI's, at `{url}/chat/completions`, `{url}/models`, …
+    OpenAi,
+    /// Ollama's, at `{url}/api/chat`, `{url}/api/tags`, …
+    Ollama,
+}
+
+/// A configured upstream endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    /// Which API it speaks.
+    pub kind: ConnectionKind,
+    /// Its place among the connections of its kind: `urlIdx` and `/ollama/…/{index}` of the API.
+    pub index: usize,
+    /// Its base URL, without a slash at the end.
+    pub url: String,
+    /// Its key, sent as a bearer token.
+    pub key: Option<Secret>,
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// Put with a dot in front of the ids of its models.
+    pub prefix: Option<String>,
+    /// The only models to offer. OpenAI connections with such a list are not asked for theirs.
+    pub model_ids: Vec<String>,
+    /// `tags` shown on each of its models.
+    pub tags: Vec<Value>,
+    /// `external` or `local`, as shown on its models; `None` for the default of its kind.
+    pub connection_type: Option<String>,
+    /// `provider`, as shown on its models.
+    pub provider: String,
+    /// Headers added to every request.
+    pub headers: BTreeMap<String, Secret>,
+    /// The rest of its configuration, kept for clients.
+    pub other: Map<String, Value>,
+    /// Longest wait for a whole answer, if there is a limit.
+    pub timeout: Option<Duration>,
+    /// Longest wait between two pieces of a stream, if there is a limit.
+    pub idle_timeout: Option<Duration>,
+}

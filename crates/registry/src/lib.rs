@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod catalog;
+mod connection;
+mod error;
+mod memory;
+mod model;
+mod overlay;
+mod service;
+mod store;
+mod upstream;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+pub use self::{
+    connection::{Connection, ConnectionKind},
+    error::{Error, Result},
+    memory::MemoryModels,
+    model::{Model, Offer},
+    overlay::{NewOverlay, Overlay},
+    service::{Connector, Registry, RegistryConfig, Route},
+    store::ModelStore,
+    upstream::{ByteStream, CatalogEntry, ChatReply, FrameStream, Upstream, UpstreamError, UpstreamReply},
+};
