@@ -18,8 +18,8 @@ pub use self::{
     },
     lane::{Lane, LaneConfig, LaneError},
     live::Live,
-    principal::{Credential, Principal, Role},
+    principal::{Credential, Principal, Role, UnknownRole},
     secret::Secret,
-    settings::SettingsStore,
+    settings::{MemorySettings, SettingsStore},
     time::{Clock, UnixTime},
 };

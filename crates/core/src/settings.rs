@@ -1,5 +1,10 @@
 //! Settings that an admin changes at run time and that outlive a restart.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use async_trait::async_trait;
 
 use crate::StoreError;
@@ -17,4 +22,36 @@ pub trait SettingsStore: Send + Sync + 'static {
 
     /// Write the text under `name`.
     async fn put_setting(&self, name: &str, text: &str) -> Result<(), StoreError>;
+}
+
+/// The port in memory, for tests and for embedders. Clones share their texts.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySettings(Arc<Mutex<HashMap<String, String>>>);
+
+#[async_trait]
+impl SettingsStore for MemorySettings {
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned())
+    }
+
+    async fn put_setting(&self, name: &str, text: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_setting_reads_back_as_last_written() {
+        let settings = MemorySettings::default();
+
+        settings.put_setting("colour", "red").await.unwrap();
+        settings.put_setting("colour", "blue").await.unwrap();
+
+        assert_eq!(settings.setting("colour").await.unwrap().as_deref(), Some("blue"));
+        assert_eq!(settings.setting("shape").await.unwrap(), None);
+    }
 }

@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+mod credentials;
+
+pub use self::credentials::AuthRefusal;
