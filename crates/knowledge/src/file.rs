@@ -99,7 +99,7 @@ pub enum FileOrder {
     OldestFirst,
     /// By last change, latest first.
     LatestChangeFirst,
-    /// By name.
+    /// By name, in the order of its bytes.
     Name,
 }
 

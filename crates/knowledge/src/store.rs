@@ -11,7 +11,7 @@ use breezeway_embedding::{Fingerprint, Vector};
 
 use crate::{
     BlobHash, ChunkHash, ChunkRange, Collection, CollectionChange, CollectionQuery, Document, File,
-    FileQuery, LogEntry, Member, MemberQuery, NewChunk, NewCollection, NewFile, Seq, StoredChunk,
+    FileQuery, LogEntry, Member, MemberQuery, NewChunk, NewCollection, NewFile, Seq, StoredBlob, StoredChunk,
 };
 
 /// Which part of a list.
@@ -46,7 +46,9 @@ pub struct Page<T> {
 /// - what a call has written the next call reads;
 /// - deleting a file removes, in that transaction, its memberships, document, chunks and the vectors
 ///   no other chunk uses, and appends `Removed` to the chunk log if it had chunks;
-/// - lists are ordered totally (ties by id), so that slices neither repeat nor skip entries.
+/// - lists are ordered totally (ties by id, rising), so that slices neither repeat nor skip entries;
+/// - a change of a collection or of its members by hand sets its `updated_at`;
+/// - texts are compared "in any case" for ASCII letters at least.
 #[async_trait]
 pub trait LibraryStore: Send + Sync + 'static {
     /// Insert a file, and add it to `into` if that collection is given and exists.
@@ -73,7 +75,18 @@ pub trait LibraryStore: Send + Sync + 'static {
     /// it. Its document and chunks stay until the next commit replaces them. `None` if unknown.
     async fn requeue_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError>;
 
-    /// Delete files and answer the blobs that no remaining file has.
+    /// Give a file other bytes and have it processed again, as [`LibraryStore::requeue_file`] does.
+    /// Answers the file, and the blob it had if no file has that any more. `None` if unknown.
+    async fn replace_blob(
+        &self,
+        id: &FileId,
+        blob: StoredBlob,
+        media_type: &str,
+        now: UnixTime,
+    ) -> Result<Option<(File, Option<BlobHash>)>, StoreError>;
+
+    /// Delete files and answer the blobs that no remaining file has, each once. Unknown ids are
+    /// passed over.
     async fn delete_files(&self, ids: &[FileId]) -> Result<Vec<BlobHash>, StoreError>;
 
     /// Whether any file has this blob.
@@ -108,7 +121,7 @@ pub trait LibraryStore: Send + Sync + 'static {
     async fn delete_collection(&self, id: &CollectionId) -> Result<bool, StoreError>;
 
     /// Add files to a collection. Files already in it stay as they are; unknown files are refused
-    /// as a whole by answering `false`.
+    /// as a whole by answering `false`, and so is an unknown collection.
     async fn add_members(
         &self,
         id: &CollectionId,
@@ -166,11 +179,15 @@ pub struct FileCommit {
 /// # Contract
 /// - `claim_pending` gives a file to one caller at a time: pending files whose retry time has come,
 ///   and processing files whose lease has run out, oldest first;
-/// - `commit_file` and `fail_file` act only under the file's current attempt, and answer `false`
-///   otherwise or if the file is gone; nothing has then changed;
+/// - the attempts of a file only rise, also when it is put back in the queue;
+/// - `commit_file`, `fail_file` and `extend_claim` act only while the file is `Processing` under that
+///   very attempt (a lease that ran out is still good until someone else takes the file), and answer
+///   `false` otherwise or if the file is gone; nothing has then changed;
 /// - `commit_file` replaces document and chunks, appends `Removed` for old chunks and `Added` for
 ///   new ones, and sets `Completed`, all in one transaction;
 /// - chunk numbers of one commit are consecutive and larger than all before, deleted ones included;
+/// - a vector is kept as long as a chunk has its hash, and no longer; [`ChunkStore::add_vectors`]
+///   passes over hashes that no chunk has;
 /// - the log is ordered, has no gaps a reader could miss, and an entry is visible exactly when the
 ///   change it records is.
 #[async_trait]
@@ -215,7 +232,8 @@ pub trait ChunkStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<StoredChunk>, StoreError>;
 
-    /// Add vectors; appends `Embedded` for every file with a chunk that gained one.
+    /// Add vectors; appends `Embedded` for every file with a chunk that gained one, over the range
+    /// from the first to the last such chunk.
     async fn add_vectors(
         &self,
         fingerprint: &Fingerprint,

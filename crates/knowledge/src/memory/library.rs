@@ -1,0 +1,262 @@
+//! The memory library as a [`LibraryStore`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+
+use super::{CollectionRow, FileRow, MemoryLibrary, contains, matches_glob, page, sort_files};
+use crate::{
+    BlobHash, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery, FileState,
+    LibraryStore, Member, MemberQuery, NewCollection, NewFile, Page, StoredBlob,
+};
+
+#[async_trait]
+impl LibraryStore for MemoryLibrary {
+    async fn insert_file(
+        &self,
+        new: NewFile,
+        into: Option<&CollectionId>,
+        now: UnixTime,
+    ) -> Result<File, StoreError> {
+        let mut state = self.state();
+        if state.files.contains_key(&new.id) {
+            return Err(StoreError::Taken("file"));
+        }
+        let file = File {
+            id: new.id,
+            owner: new.owner,
+            name: new.name,
+            media_type: new.media_type,
+            size_bytes: new.size_bytes,
+            blob: new.blob,
+            text_hash: None,
+            metadata: new.metadata,
+            state: new.state,
+            created_at: now,
+            updated_at: now,
+        };
+        let row = FileRow { file: file.clone(), attempt: 0, due: now, document: None, chunks: None };
+        state.files.insert(file.id.clone(), row);
+        if let Some(row) = into.and_then(|id| state.collections.get_mut(id)) {
+            row.members.insert(file.id.clone(), now);
+            row.collection.updated_at = now;
+        }
+        Ok(file)
+    }
+
+    async fn file(&self, id: &FileId) -> Result<Option<File>, StoreError> {
+        Ok(self.state().files.get(id).map(|row| row.file.clone()))
+    }
+
+    async fn files_by_id(&self, ids: &[FileId]) -> Result<Vec<File>, StoreError> {
+        let state = self.state();
+        Ok(ids.iter().filter_map(|id| state.files.get(id)).map(|row| row.file.clone()).collect())
+    }
+
+    async fn files(&self, query: &FileQuery) -> Result<Page<File>, StoreError> {
+        let state = self.state();
+        let mut files: Vec<File> = state
+            .files
+            .values()
+            .map(|row| &row.file)
+            .filter(|file| query.owner.as_ref().is_none_or(|owner| file.owner == *owner))
+            .filter(|file| query.name_glob.as_ref().is_none_or(|glob| matches_glob(&file.name, glob)))
+            .cloned()
+            .collect();
+        sort_files(&mut files, query.order, |file| file);
+        Ok(page(files, query.slice))
+    }
+
+    async fn rename_file(&self, id: &FileId, name: &str, now: UnixTime) -> Result<Option<File>, StoreError> {
+        Ok(self.state().files.get_mut(id).map(|row| {
+            name.clone_into(&mut row.file.name);
+            row.file.updated_at = now;
+            row.file.clone()
+        }))
+    }
+
+    async fn requeue_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
+        Ok(self.state().files.get_mut(id).map(|row| row.requeue(now)))
+    }
+
+    async fn replace_blob(
+        &self,
+        id: &FileId,
+        blob: StoredBlob,
+        media_type: &str,
+        now: UnixTime,
+    ) -> Result<Option<(File, Option<BlobHash>)>, StoreError> {
+        let mut state = self.state();
+        let Some(row) = state.files.get_mut(id) else { return Ok(None) };
+        let former = std::mem::replace(&mut row.file.blob, blob.hash);
+        row.file.size_bytes = blob.size_bytes;
+        media_type.clone_into(&mut row.file.media_type);
+        let file = row.requeue(now);
+        let unused = (!state.blob_in_use(&former)).then_some(former);
+        Ok(Some((file, unused)))
+    }
+
+    async fn delete_files(&self, ids: &[FileId]) -> Result<Vec<BlobHash>, StoreError> {
+        let mut state = self.state();
+        let mut blobs = BTreeSet::new();
+        for id in ids {
+            state.remove_chunks(id);
+            if let Some(row) = state.files.remove(id) {
+                blobs.insert(row.file.blob);
+            }
+            for row in state.collections.values_mut() {
+                row.members.remove(id);
+            }
+        }
+        state.drop_unused_vectors();
+        Ok(blobs.into_iter().filter(|blob| !state.blob_in_use(blob)).collect())
+    }
+
+    async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError> {
+        Ok(self.state().blob_in_use(blob))
+    }
+
+    async fn document(&self, id: &FileId) -> Result<Option<Document>, StoreError> {
+        Ok(self.state().files.get(id).and_then(|row| row.document.clone()))
+    }
+
+    async fn insert_collection(
+        &self,
+        owner: &UserId,
+        new: NewCollection,
+        now: UnixTime,
+    ) -> Result<Collection, StoreError> {
+        let collection = Collection {
+            id: CollectionId::mint(),
+            owner: owner.clone(),
+            name: new.name,
+            description: new.description,
+            meta: None,
+            grants: new.grants,
+            created_at: now,
+            updated_at: now,
+        };
+        let row = CollectionRow { collection: collection.clone(), members: BTreeMap::new() };
+        self.state().collections.insert(collection.id.clone(), row);
+        Ok(collection)
+    }
+
+    async fn collection(&self, id: &CollectionId) -> Result<Option<Collection>, StoreError> {
+        Ok(self.state().collections.get(id).map(|row| row.collection.clone()))
+    }
+
+    async fn collections(&self, query: &CollectionQuery) -> Result<Vec<(Collection, u64)>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> = state
+            .collections
+            .values()
+            .filter(|row| query.owner.as_ref().is_none_or(|owner| row.collection.owner == *owner))
+            .filter(|row| {
+                query.text.as_ref().is_none_or(|text| {
+                    contains(&row.collection.name, text) || contains(&row.collection.description, text)
+                })
+            })
+            .map(|row| (row.collection.clone(), row.members.len() as u64))
+            .collect();
+        found.sort_by(|(left, _), (right, _)| {
+            right.updated_at.cmp(&left.updated_at).then_with(|| left.id.cmp(&right.id))
+        });
+        Ok(found)
+    }
+
+    async fn update_collection(
+        &self,
+        id: &CollectionId,
+        change: CollectionChange,
+        now: UnixTime,
+    ) -> Result<Option<Collection>, StoreError> {
+        Ok(self.state().collections.get_mut(id).map(|row| {
+            let collection = &mut row.collection;
+            if let Some(name) = change.name {
+                collection.name = name;
+            }
+            if let Some(description) = change.description {
+                collection.description = description;
+            }
+            if let Some(grants) = change.grants {
+                collection.grants = grants;
+            }
+            collection.updated_at = now;
+            collection.clone()
+        }))
+    }
+
+    async fn delete_collection(&self, id: &CollectionId) -> Result<bool, StoreError> {
+        Ok(self.state().collections.remove(id).is_some())
+    }
+
+    async fn add_members(
+        &self,
+        id: &CollectionId,
+        files: &[FileId],
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if files.iter().any(|file| !state.files.contains_key(file)) {
+            return Ok(false);
+        }
+        let Some(row) = state.collections.get_mut(id) else { return Ok(false) };
+        for file in files {
+            row.members.entry(file.clone()).or_insert(now);
+        }
+        row.collection.updated_at = now;
+        Ok(true)
+    }
+
+    async fn remove_members(
+        &self,
+        id: &CollectionId,
+        files: &[FileId],
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let Some(row) = state.collections.get_mut(id) else { return Ok(()) };
+        for file in files {
+            row.members.remove(file);
+        }
+        row.collection.updated_at = now;
+        Ok(())
+    }
+
+    async fn members(&self, id: &CollectionId, query: &MemberQuery) -> Result<Page<Member>, StoreError> {
+        let state = self.state();
+        let mut members: Vec<Member> = state
+            .collections
+            .get(id)
+            .into_iter()
+            .flat_map(|row| &row.members)
+            .filter_map(|(file, added_at)| {
+                Some(Member { file: state.files.get(file)?.file.clone(), added_at: *added_at })
+            })
+            .filter(|member| query.text.as_ref().is_none_or(|text| contains(&member.file.name, text)))
+            .collect();
+        sort_files(&mut members, query.order, |member| &member.file);
+        Ok(page(members, query.slice))
+    }
+
+    async fn member_ids(&self, id: &CollectionId) -> Result<Vec<FileId>, StoreError> {
+        let state = self.state();
+        Ok(state.collections.get(id).map(|row| row.members.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn collections_of(&self, file: &FileId) -> Result<Vec<Collection>, StoreError> {
+        let state = self.state();
+        let holders = state.collections.values().filter(|row| row.members.contains_key(file));
+        Ok(holders.map(|row| row.collection.clone()).collect())
+    }
+}
+
+impl FileRow {
+    fn requeue(&mut self, now: UnixTime) -> File {
+        self.file.state = FileState::Pending;
+        self.file.updated_at = now;
+        self.due = now;
+        self.file.clone()
+    }
+}
