@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+mod client;
+mod defaults;
+mod received;
+mod reply;
+mod upstream;
+
+pub use self::{
+    client::{Answer, Client, Part, Streaming},
+    defaults::{chat_chunk, chat_completion, embedding_of, sse_event},
+    received::{Outcome, Received},
+    reply::Reply,
+    upstream::ScriptedUpstream,
+};
