@@ -1,1 +1,1 @@
-//! The anthropic dialect.
+//! Anthropic Messages.

@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-pub mod anthropic;
 mod chat;
 mod frame;
+
+pub mod anthropic;
 pub mod ndjson;
 pub mod ollama;
+pub mod openai;
 pub mod sse;
+
+#[cfg(test)]
+mod testing;
+mod tool;
 
 pub use self::{
     chat::{ChatRequest, InvalidRequest, SystemPosition, text_of},
-    frame::Frame,
+    frame::{Frame, MAX_FRAME_BYTES, TooLong},
 };
