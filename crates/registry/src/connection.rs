@@ -46,3 +46,25 @@ pub struct Connection {
     /// Longest wait between two pieces of a stream, if there is a limit.
     pub idle_timeout: Option<Duration>,
 }
+
+impl Connection {
+    /// An enabled connection without a key, a prefix, a list or a limit.
+    pub fn new(kind: ConnectionKind, index: usize, url: impl Into<String>) -> Self {
+        Self {
+            kind,
+            index,
+            url: url.into(),
+            key: None,
+            enabled: true,
+            prefix: None,
+            model_ids: Vec::new(),
+            tags: Vec::new(),
+            connection_type: None,
+            provider: String::new(),
+            headers: BTreeMap::new(),
+            other: Map::new(),
+            timeout: None,
+            idle_timeout: None,
+        }
+    }
+}

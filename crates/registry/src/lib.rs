@@ -2,10 +2,12 @@
 
 mod catalog;
 mod connection;
+mod endpoint;
 mod error;
 mod memory;
 mod model;
 mod overlay;
+mod script;
 mod service;
 mod store;
 mod upstream;
@@ -19,6 +21,7 @@ pub use self::{
     memory::MemoryModels,
     model::{Model, Offer},
     overlay::{NewOverlay, Overlay},
+    script::ScriptedUpstream,
     service::{Connector, Registry, RegistryConfig, Route},
     store::ModelStore,
     upstream::{ByteStream, CatalogEntry, ChatReply, FrameStream, Upstream, UpstreamError, UpstreamReply},
