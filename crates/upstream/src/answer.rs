@@ -1,0 +1,180 @@
+//! Reading answers: errors, whole ones, streams.
+
+use std::{collections::VecDeque, future::Future, time::Duration};
+
+use breezeway_registry::{ByteStream, FrameStream, UpstreamError};
+use breezeway_wire::{
+    Frame,
+    sse::{self, MAX_FRAME_BYTES},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::{
+    Response,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::client::reasons;
+
+/// Most bytes of an error's body that are kept.
+pub const MAX_ERROR_BYTES: usize = 1 << 20;
+
+/// An error is small; one whose body does not end is answered with what has come by then.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the end of a body may follow the end mark of its stream, before the connection is given
+/// up instead of reused. The mark waits that long too, so it is short.
+const END_WAIT: Duration = Duration::from_millis(20);
+
+/// The answer of `work`, unless it takes longer than `limit`.
+pub async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, UpstreamError>>,
+) -> Result<T, UpstreamError> {
+    match limit {
+        None => work.await,
+        Some(limit) => timeout(limit, work).await.unwrap_or(Err(UpstreamError::TimedOut(limit))),
+    }
+}
+
+/// Tell an answer of the 2xx family from one that is an error: that one is read, and cut at
+/// [`MAX_ERROR_BYTES`].
+pub async fn answered(response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if !status.is_client_error() && !status.is_server_error() {
+        return Err(UpstreamError::Malformed(format!(
+            "it answered {status}, which is neither success nor error"
+        )));
+    }
+    let content_type = header(&response, &CONTENT_TYPE);
+    let retry_after = header(&response, &RETRY_AFTER);
+    let body = error_body(response.into_body()).await;
+    Err(UpstreamError::Answered { status: status.as_u16(), content_type, body, retry_after })
+}
+
+async fn error_body(mut body: Incoming) -> Bytes {
+    let deadline = Instant::now() + ERROR_BODY_WAIT;
+    let mut kept = BytesMut::new();
+    // Whatever ends the body early, the status is the answer and what came is its text.
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+        let Ok(data) = frame.into_data() else { continue };
+        let room = MAX_ERROR_BYTES - kept.len();
+        kept.extend_from_slice(&data[..data.len().min(room)]);
+        if kept.len() == MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    kept.freeze()
+}
+
+/// A header as text.
+pub(crate) fn header(response: &Response<Incoming>, name: &http::HeaderName) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// Read a JSON object.
+pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
+    serde_json::from_slice(body).map_err(|why| UpstreamError::Malformed(format!("no JSON object: {why}")))
+}
+
+/// The message in an error's body: OpenAI's `error.message`, Ollama's `error`, others' `detail` or
+/// `message`, or the beginning of whatever it says.
+pub fn message_in(body: &[u8]) -> String {
+    const LONGEST: usize = 500;
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let places = [&value["error"]["message"], &value["error"], &value["detail"], &value["message"]];
+    let text = places.into_iter().find_map(Value::as_str).map_or_else(
+        || String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]).into_owned(),
+        str::to_owned,
+    );
+    text.chars().take(LONGEST).collect()
+}
+
+/// How long a stream may be silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest wait for the first piece, if there is a limit.
+    pub first: Option<Duration>,
+    /// Longest wait between two pieces, if there is a limit.
+    pub between: Option<Duration>,
+}
+
+/// The bytes of a body as they come. Dropping the stream closes the connection.
+pub fn byte_stream(body: Incoming, patience: Patience) -> ByteStream {
+    let start = Some((body, patience.first));
+    let pieces = stream::unfold(start, move |state| async move {
+        let (mut body, wait) = state?;
+        match next_piece(&mut body, wait).await {
+            Ok(Some(data)) => Some((Ok(data), Some((body, patience.between)))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Box::pin(pieces)
+}
+
+/// The next data of a body.
+async fn next_piece(body: &mut Incoming, wait: Option<Duration>) -> Result<Option<Bytes>, UpstreamError> {
+    loop {
+        let frame = match wait {
+            None => body.frame().await,
+            Some(wait) => timeout(wait, body.frame()).await.map_err(|_| UpstreamError::TimedOut(wait))?,
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(UpstreamError::Broken(reasons(&error))),
+            // Trailers say nothing here.
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                _ => {}
+            },
+        }
+    }
+}
+
+/// The server-sent events in a stream of bytes, raw bytes kept. It ends behind `[DONE]` or with the
+/// bytes; an event that a broken connection left unfinished is not handed out.
+pub fn frame_stream(bytes: ByteStream) -> FrameStream {
+    let start = Events { bytes, decoder: sse::Decoder::new(MAX_FRAME_BYTES), ready: VecDeque::new() };
+    Box::pin(stream::unfold(Some(start), |state| async move { state?.next().await }))
+}
+
+struct Events {
+    bytes: ByteStream,
+    decoder: sse::Decoder,
+    ready: VecDeque<Frame>,
+}
+
+impl Events {
+    async fn next(mut self) -> Option<(Result<Frame, UpstreamError>, Option<Self>)> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                if frame.is_done() {
+                    self.end().await;
+                    return Some((Ok(frame), None));
+                }
+                return Some((Ok(frame), Some(self)));
+            }
+            match self.bytes.next().await {
+                Some(Ok(piece)) => match self.decoder.push(&piece) {
+                    Ok(frames) => self.ready.extend(frames),
+                    Err(long) => return Some((Err(UpstreamError::Malformed(long.to_string())), None)),
+                },
+                Some(Err(error)) => return Some((Err(error), None)),
+                None => return self.decoder.finish().map(|rest| (Ok(rest), None)),
+            }
+        }
+    }
+
+    /// Read to the end of the body, which is usually there already, so that the connection is reused.
+    async fn end(&mut self) {
+        let _ = timeout(END_WAIT, async { while let Some(Ok(_)) = self.bytes.next().await {} }).await;
+    }
+}

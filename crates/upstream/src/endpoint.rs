@@ -1,0 +1,205 @@
+//! Where a connection's requests go, and what is put on each of them.
+
+use std::fmt;
+
+use breezeway_core::Secret;
+use breezeway_registry::{Connection, Error, UpstreamError};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, USER_AGENT,
+    },
+};
+
+use crate::{RequestBody, empty_body, full_body};
+
+/// Headers that belong to one hop: configuring them would break the framing of requests.
+const HOP: [HeaderName; 7] = [HOST, CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// A checked base URL with the headers that its connection demands.
+#[derive(Clone)]
+pub struct Endpoint {
+    base: String,
+    headers: HeaderMap,
+}
+
+impl Endpoint {
+    /// The endpoint of a connection.
+    ///
+    /// # Errors
+    /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
+    pub fn of(connection: &Connection) -> Result<Self, Error> {
+        let mut endpoint = Self::new(&connection.url, connection.key.as_ref())?;
+        for (name, value) in &connection.headers {
+            let bad = |why: String| Error::BadConnection { url: endpoint.base.clone(), why };
+            let header = HeaderName::try_from(name.as_str())
+                .map_err(|_| bad(format!("`{}` is no header name", name.escape_debug())))?;
+            if HOP.contains(&header) {
+                return Err(bad(format!("the header `{header}` cannot be configured")));
+            }
+            let value = secret_value(value.expose())
+                .ok_or_else(|| bad(format!("the value of `{header}` is no header value")))?;
+            endpoint.headers.insert(header, value);
+        }
+        Ok(endpoint)
+    }
+
+    /// The endpoint at `url`, with a bearer token if there is a key.
+    ///
+    /// # Errors
+    /// [`Error::BadConnection`] if the URL or the key cannot be used.
+    pub fn new(url: &str, key: Option<&Secret>) -> Result<Self, Error> {
+        let bad = |url: &str, why: &str| Error::BadConnection { url: url.to_owned(), why: why.to_owned() };
+        let base = url.trim().trim_end_matches('/');
+        // The text is shown to admins and in logs, and a password would be in front of the `@`.
+        let shown = base.rsplit_once('@').map_or(base, |(_, host)| host);
+        let uri: Uri = base.parse().map_err(|_| bad(shown, "it is no URL"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(bad(shown, "it does not begin with `http://` or `https://`"));
+        }
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(bad(shown, "a user and password in a URL are not supported, use the key"));
+        }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(bad(shown, "it has no host"));
+        }
+        if uri.query().is_some() || base.contains('#') {
+            return Err(bad(shown, "it has a query or fragment"));
+        }
+        let mut headers = HeaderMap::new();
+        let agent = HeaderValue::from_static(concat!("breezeway/", env!("CARGO_PKG_VERSION")));
+        headers.insert(USER_AGENT, agent);
+        if let Some(key) = key.filter(|key| !key.is_empty()) {
+            let value = secret_value(&format!("Bearer {}", key.expose()))
+                .ok_or_else(|| bad(shown, "its key has characters that no header can carry"))?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(Self { base: base.to_owned(), headers })
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// A request without a body.
+    pub fn get(&self, path: &str) -> Result<Request<RequestBody>, UpstreamError> {
+        self.request(Method::GET, path, HeaderMap::new(), empty_body())
+    }
+
+    /// A request with a JSON body.
+    pub fn post_json(
+        &self,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Request<RequestBody>, UpstreamError> {
+        let json = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        self.request(Method::POST, path, json, full_body(body))
+    }
+
+    /// Any request: `path` begins with a slash and is put behind the base URL; the connection's own
+    /// headers win over `headers`.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Malformed`] if the path would leave the base URL or is no path.
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, UpstreamError> {
+        let bad = || UpstreamError::Malformed(format!("there is no path `{}`", path.escape_debug()));
+        let plain = path.split_once('?').map_or(path, |(plain, _)| plain);
+        if !plain.starts_with('/') || plain.split('/').any(is_dots) {
+            return Err(bad());
+        }
+        let uri: Uri = format!("{}{path}", self.base).parse().map_err(|_| bad())?;
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// Whether servers may read a path segment as "here" or "one up".
+fn is_dots(segment: &str) -> bool {
+    let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+    // A backslash or an encoded slash is a separator to some servers.
+    segment
+        .split(['\\'])
+        .flat_map(|part| part.split("%2f"))
+        .flat_map(|part| part.split("%5c"))
+        .any(|part| part == "." || part == "..")
+}
+
+fn secret_value(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(url: &str) -> String {
+        Endpoint::new(url, None).expect_err("the URL is refused").to_string()
+    }
+
+    #[test]
+    fn only_plain_http_urls_are_endpoints() {
+        for url in
+            ["", "localhost:11434", "ftp://x", "http://", "http:///v1", "http://x/v1?a=b", "http://x/#f"]
+        {
+            assert!(Endpoint::new(url, None).is_err(), "{url}");
+        }
+        for url in ["http://localhost:11434/", "https://api.example.com/v1", "http://[::1]:8080/v1"] {
+            assert!(Endpoint::new(url, None).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        let why = why("http://ada:hunter2@host/v1");
+
+        assert!(why.contains("host/v1"), "{why}");
+        assert!(!why.contains("hunter2"), "{why}");
+    }
+
+    #[test]
+    fn a_path_stays_below_the_base() {
+        let endpoint = Endpoint::new("http://host/v1", None).expect("the URL is fine");
+
+        for path in
+            ["models", "/../x", "/a/%2e%2E/x", "/a/..%2fx", "/a/..\\x", "/a b", "/.", "/a/./b?x=..%5c"]
+        {
+            assert!(endpoint.get(path).is_err(), "{path}");
+        }
+        let request = endpoint.get("/models?q=../..").expect("a query is no path");
+        assert_eq!(request.uri(), "http://host/v1/models?q=../..");
+        assert!(endpoint.get("/blobs/sha256:ab..cd").is_ok());
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let endpoint = Endpoint::new("http://host", Some(&"sk-very-secret".into())).expect("the URL is fine");
+        let request = endpoint.get("/models").expect("the path is fine");
+
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer sk-very-secret");
+        assert!(!format!("{endpoint:?} {request:?}").contains("very-secret"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The OpenAI-compatible upstream and embedder.
+
+mod embeddings;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use breezeway_registry::{
+    CatalogEntry, ChatReply, Connection, Error, Upstream, UpstreamError, UpstreamReply,
+};
+use breezeway_wire::ChatRequest;
+use bytes::Bytes;
+use http::{Request, Response, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+use serde_json::{Map, Value, json};
+
+pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
+use crate::{
+    Endpoint, HttpClient, Patience, RequestBody,
+    answer::{answered, byte_stream, frame_stream, header, json_object, within},
+};
+
+/// A connection that speaks OpenAI's API.
+#[derive(Clone, Debug)]
+pub struct OpenAiUpstream {
+    endpoint: Endpoint,
+    client: HttpClient,
+    model_ids: Vec<String>,
+    timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+}
+
+impl OpenAiUpstream {
+    /// The adapter of a connection.
+    ///
+    /// # Errors
+    /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
+    pub fn new(connection: &Connection, client: HttpClient) -> Result<Self, Error> {
+        Ok(Self {
+            endpoint: Endpoint::of(connection)?,
+            client,
+            model_ids: connection.model_ids.clone(),
+            timeout: connection.timeout,
+            idle_timeout: connection.idle_timeout,
+        })
+    }
+
+    /// The head of an answer that is no error.
+    async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
+        within(self.timeout, async { answered(self.client.send(request).await?).await }).await
+    }
+
+    /// A whole answer that is no error.
+    async fn ask_whole(&self, request: Request<RequestBody>) -> Result<Bytes, UpstreamError> {
+        within(self.timeout, async {
+            let response = answered(self.client.send(request).await?).await?;
+            self.client.whole(response.into_body()).await
+        })
+        .await
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { first: self.idle_timeout, between: self.idle_timeout }
+    }
+}
+
+#[async_trait]
+impl Upstream for OpenAiUpstream {
+    async fn catalog(&self) -> Result<Vec<CatalogEntry>, UpstreamError> {
+        if !self.model_ids.is_empty() {
+            let entry = |id: &String| entry(json!({"id": id, "object": "model", "created": 0}));
+            return Ok(self.model_ids.iter().filter_map(entry).collect());
+        }
+        let body = self.ask_whole(self.endpoint.get("/models")?).await?;
+        catalog(&body)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatReply, UpstreamError> {
+        let streamed = request.is_stream();
+        let request = self.endpoint.post_json("/chat/completions", json_bytes(request.as_map()))?;
+        if !streamed {
+            return self.ask_whole(request).await.and_then(whole_chat);
+        }
+        let response = self.ask(request).await?;
+        match Form::of(&response) {
+            // Some upstreams do not stream, or not every model; the answer is an answer all the same.
+            Form::Json => {
+                within(self.timeout, self.client.whole(response.into_body())).await.and_then(whole_chat)
+            }
+            Form::Page => Err(UpstreamError::Malformed("a web page".to_owned())),
+            Form::Other => {
+                Ok(ChatReply::Stream(frame_stream(byte_stream(response.into_body(), self.patience()))))
+            }
+        }
+    }
+
+    async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
+        let body = self.ask_whole(self.endpoint.post_json("/embeddings", json_bytes(&request))?).await?;
+        json_object(&body)?;
+        Ok(body)
+    }
+
+    async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let response = self.ask(self.endpoint.post_json(&path, json_bytes(&request))?).await?;
+        Ok(UpstreamReply {
+            status: response.status().as_u16(),
+            content_type: header(&response, &CONTENT_TYPE),
+            body: byte_stream(response.into_body(), self.patience()),
+        })
+    }
+}
+
+/// What a content type says about an answer. Anything that is neither JSON nor a page is taken for
+/// events: some servers stream them as plain text.
+enum Form {
+    Json,
+    Page,
+    Other,
+}
+
+impl Form {
+    fn of(response: &Response<Incoming>) -> Self {
+        let content_type = header(response, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json" => Self::Json,
+            "text/html" => Self::Page,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn whole_chat(body: Bytes) -> Result<ChatReply, UpstreamError> {
+    json_object(&body)?;
+    Ok(ChatReply::Whole(body))
+}
+
+fn json_bytes(object: &Map<String, Value>) -> Vec<u8> {
+    serde_json::to_vec(object).expect("JSON values are JSON")
+}
+
+/// Read a model list: OpenAI's `{"data": […]}`, or the bare list of some servers.
+fn catalog(body: &[u8]) -> Result<Vec<CatalogEntry>, UpstreamError> {
+    let mut value: Value = serde_json::from_slice(body)
+        .map_err(|why| UpstreamError::Malformed(format!("no JSON in its model list: {why}")))?;
+    let list = match value.get_mut("data") {
+        Some(data) => data.take(),
+        None => value,
+    };
+    match list {
+        Value::Array(entries) => Ok(entries.into_iter().filter_map(entry).collect()),
+        _ => Err(UpstreamError::Malformed("no list in its model list".to_owned())),
+    }
+}
+
+/// An entry of a model list, unless it has no id.
+fn entry(value: Value) -> Option<CatalogEntry> {
+    let Value::Object(details) = value else { return None };
+    let text = |field: &str| details.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let id = text("id")?.to_owned();
+    let name = text("name").unwrap_or(&id).to_owned();
+    let created = details.get("created").map_or(0, |created| {
+        // Some servers write seconds with a fraction.
+        created.as_i64().or(created.as_f64().map(|seconds| seconds as i64)).unwrap_or(0)
+    });
+    Some(CatalogEntry { id, name, created, details, loaded_until: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(body: &str) -> Result<Vec<String>, UpstreamError> {
+        Ok(catalog(body.as_bytes())?.into_iter().map(|entry| entry.id).collect())
+    }
+
+    #[test]
+    fn a_model_list_is_read_with_and_without_its_envelope() {
+        assert_eq!(ids(r#"{"object":"list","data":[{"id":"a"},{"id":"b"}]}"#).unwrap(), ["a", "b"]);
+        assert_eq!(ids(r#"[{"id":"a"}]"#).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn entries_without_an_id_are_skipped() {
+        assert_eq!(ids(r#"{"data":[{"id":""},{},7,null,{"id":3},{"id":"b"}]}"#).unwrap(), ["b"]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_malformed() {
+        for body in ["<html></html>", "{}", r#"{"data":null}"#, "3", ""] {
+            assert!(matches!(ids(body), Err(UpstreamError::Malformed(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_entry_keeps_all_its_upstream_says() {
+        let entry = entry(json!({"id": "a", "name": "A", "created": 5.5, "x": [1]})).unwrap();
+
+        assert_eq!((entry.name.as_str(), entry.created), ("A", 5));
+        assert_eq!(entry.details["x"], json!([1]));
+    }
+}
