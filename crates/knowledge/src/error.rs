@@ -1,4 +1,4 @@
-use breezeway_core::{Classify, CollectionId, ErrorKind, FileId, StoreError};
+use breezeway_core::{Classify, CollectionId, ErrorKind, FileId, LaneError, StoreError};
 
 /// The result of reading or changing the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,6 +19,9 @@ pub enum Error {
     /// The caller may read the file and not change it.
     #[error("file `{0}` is not yours to change")]
     FileForbidden(FileId),
+    /// The caller asked for everyone's files and is no admin.
+    #[error("only admins may do this to everyone's files")]
+    AdminsOnly,
     /// The file was uploaded with `process=false` and has no text.
     #[error("file `{0}` has not been processed")]
     NotProcessed(FileId),
@@ -56,6 +59,9 @@ pub enum Error {
         /// The operating system's words.
         source: std::io::Error,
     },
+    /// The lane that writes and reads bytes did not take the work.
+    #[error(transparent)]
+    Lane(#[from] LaneError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,7 +71,7 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchFile(_) | Self::NoSuchCollection(_) => ErrorKind::NotFound,
-            Self::CollectionForbidden(_) | Self::FileForbidden(_) => ErrorKind::Forbidden,
+            Self::CollectionForbidden(_) | Self::FileForbidden(_) | Self::AdminsOnly => ErrorKind::Forbidden,
             Self::NotProcessed(_)
             | Self::NoText(_)
             | Self::NotAMember { .. }
@@ -74,6 +80,7 @@ impl Classify for Error {
             | Self::Upload(_) => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Blob { .. } => ErrorKind::Internal,
+            Self::Lane(lane) => lane.kind(),
             Self::Store(store) => store.kind(),
         }
     }

@@ -9,6 +9,7 @@ mod file;
 mod library;
 mod log;
 mod memory;
+mod name;
 mod store;
 
 #[cfg(any(test, feature = "conformance"))]

@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use breezeway_core::{Clock, CollectionId, FileId, Principal};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 use crate::{
-    BlobStore, BlobStream, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery,
-    LibraryStore, Member, MemberQuery, NewCollection, Page, Result,
+    BlobHash, BlobStore, BlobStream, Document, Error, File, FileOrder, FileQuery, FileState, LibraryStore,
+    NewFile, Page, Result, Slice, name,
 };
+
+mod blobs;
+mod collections;
+mod rights;
+
+/// Files that are deleted in one transaction when all are.
+const DELETED_AT_ONCE: u64 = 200;
 
 /// What the library refuses.
 #[derive(Clone, Debug)]
@@ -47,7 +56,10 @@ pub enum Wanted {
 /// Files and collections with rights.
 ///
 /// Someone else's file looks like one that does not exist. A file is readable by its owner, by
-/// admins and by whoever may read a collection that holds it; writable likewise.
+/// admins and by whoever may read a collection that holds it; writable by its owner, by admins and
+/// by whoever may write a collection *of its owner's* that holds it. Without the last condition
+/// anyone could take a file that was only shared for reading, put it into a collection of their own
+/// and delete it from there.
 #[derive(Clone)]
 pub struct Library {
     store: Arc<dyn LibraryStore>,
@@ -55,9 +67,11 @@ pub struct Library {
     clock: Clock,
     config: Arc<LibraryConfig>,
     arrivals: Arc<Notify>,
+    /// Held shared from a blob's last byte to its row, and alone while an unused blob is deleted.
+    /// See [`blobs`].
+    blob_gate: Arc<RwLock<()>>,
 }
 
-#[expect(clippy::todo, unused_variables, reason = "skeleton")]
 impl Library {
     /// A library over its stores.
     pub fn new(
@@ -66,7 +80,8 @@ impl Library {
         blobs: Arc<dyn BlobStore>,
         clock: Clock,
     ) -> Self {
-        Self { store, blobs, clock, config: Arc::new(config), arrivals: Arc::default() }
+        let (config, arrivals, blob_gate) = (Arc::new(config), Arc::default(), Arc::default());
+        Self { store, blobs, clock, config, arrivals, blob_gate }
     }
 
     /// Woken whenever a file became pending; the ingest worker waits on it.
@@ -75,144 +90,211 @@ impl Library {
     }
 
     /// Keep an upload. The file is there when this answers; processing follows in the background.
+    ///
+    /// # Errors
+    /// If it is empty or too large, its extension is not accepted, or the caller may not write the
+    /// collection it is for. Nothing is kept then.
     pub async fn add_file(&self, principal: &Principal, upload: Upload, bytes: BlobStream) -> Result<File> {
-        todo!()
+        let name = name::base_name(&upload.name);
+        if upload.process {
+            self.check_extension(&name)?;
+        }
+        if let Some(id) = &upload.into {
+            self.writable_collection(principal, id).await?;
+        }
+        let (blob, gate) = self.keep_bytes(bytes).await?;
+        let file = NewFile {
+            id: FileId::mint(),
+            owner: principal.user.clone(),
+            name,
+            media_type: name::media_type(&upload.media_type),
+            size_bytes: blob.size_bytes,
+            blob: blob.hash,
+            metadata: upload.metadata,
+            state: if upload.process { FileState::Pending } else { FileState::Stored },
+        };
+        let inserted = self.store.insert_file(file, upload.into.as_ref(), self.clock.now()).await;
+        drop(gate);
+        let file = self.or_forget(blob.hash, inserted).await?;
+        if upload.process {
+            self.arrivals.notify_one();
+        }
+        Ok(file)
     }
 
     /// A file the caller may read.
+    ///
+    /// # Errors
+    /// `NoSuchFile`, whether it does not exist or is not theirs to read.
     pub async fn file(&self, principal: &Principal, id: &FileId) -> Result<File> {
-        todo!()
+        self.readable_file(principal, id).await
     }
 
     /// List files: an admin sees everyone's unless `query.owner` says otherwise, others their own.
-    pub async fn files(&self, principal: &Principal, query: FileQuery) -> Result<Page<File>> {
-        todo!()
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn files(&self, principal: &Principal, mut query: FileQuery) -> Result<Page<File>> {
+        if !principal.is_admin() {
+            query.owner = Some(principal.user.clone());
+        }
+        Ok(self.store.files(&query).await?)
     }
 
     /// A readable file's document, `None` until it has been processed.
+    ///
+    /// # Errors
+    /// `NoSuchFile`, whether it does not exist or is not theirs to read.
     pub async fn document(&self, principal: &Principal, id: &FileId) -> Result<Option<Document>> {
-        todo!()
+        self.readable_file(principal, id).await?;
+        Ok(self.store.document(id).await?)
     }
 
     /// A readable file and its bytes from `offset` on; the bytes are `None` if they have vanished.
+    ///
+    /// # Errors
+    /// `NoSuchFile`, whether it does not exist or is not theirs to read.
     pub async fn content(
         &self,
         principal: &Principal,
         id: &FileId,
         offset: u64,
     ) -> Result<(File, Option<BlobStream>)> {
-        todo!()
+        let file = self.readable_file(principal, id).await?;
+        let bytes = self.blobs.open(&file.blob, offset).await?;
+        Ok((file, bytes))
     }
 
     /// Give a writable file another name.
+    ///
+    /// # Errors
+    /// `NoSuchFile` if it is not theirs to read, `FileForbidden` if only to read.
     pub async fn rename_file(&self, principal: &Principal, id: &FileId, name: &str) -> Result<File> {
-        todo!()
+        self.writable_file(principal, id).await?;
+        let renamed = self.store.rename_file(id, &name::base_name(name), self.clock.now()).await?;
+        renamed.ok_or_else(|| Error::NoSuchFile(id.clone()))
     }
 
     /// Replace a writable file's bytes by `text` and process it again.
+    ///
+    /// # Errors
+    /// `EmptyUpload` if the text is blank; `NoSuchFile` if the file is not theirs to read,
+    /// `FileForbidden` if only to read.
     pub async fn replace_text(&self, principal: &Principal, id: &FileId, text: &str) -> Result<File> {
-        todo!()
+        self.writable_file(principal, id).await?;
+        if text.trim().is_empty() {
+            return Err(Error::EmptyUpload);
+        }
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let (blob, gate) = self.keep_bytes(Box::pin(stream::iter([Ok(bytes)]))).await?;
+        let replaced = self.store.replace_blob(id, blob, "text/plain", self.clock.now()).await;
+        drop(gate);
+        let Some((file, former)) = self.or_forget(blob.hash, replaced).await? else {
+            self.forget_unused(&[blob.hash]).await?;
+            return Err(Error::NoSuchFile(id.clone()));
+        };
+        self.arrivals.notify_one();
+        if let Some(former) = former {
+            self.forget_unused(&[former]).await?;
+        }
+        Ok(file)
     }
 
     /// Process a writable file (again).
+    ///
+    /// # Errors
+    /// `NoSuchFile` if it is not theirs to read, `FileForbidden` if only to read,
+    /// `ExtensionNotAllowed` if files like it are only kept.
     pub async fn reprocess(&self, principal: &Principal, id: &FileId) -> Result<File> {
-        todo!()
+        let file = self.writable_file(principal, id).await?;
+        self.check_extension(&file.name)?;
+        let queued = self.store.requeue_file(id, self.clock.now()).await?;
+        let file = queued.ok_or_else(|| Error::NoSuchFile(id.clone()))?;
+        self.arrivals.notify_one();
+        Ok(file)
     }
 
     /// Delete a writable file: row, memberships, text, chunks, vectors and bytes.
+    ///
+    /// # Errors
+    /// `NoSuchFile` if it is not theirs to read, `FileForbidden` if only to read. If the bytes
+    /// cannot be deleted the rest is gone all the same, and the next sweep tries again.
     pub async fn delete_file(&self, principal: &Principal, id: &FileId) -> Result<()> {
-        todo!()
+        self.writable_file(principal, id).await?;
+        self.delete_files(std::slice::from_ref(id)).await
     }
 
     /// Delete every file of everyone; for admins.
+    ///
+    /// # Errors
+    /// `AdminsOnly` for everyone else.
     pub async fn delete_all_files(&self, principal: &Principal) -> Result<()> {
-        todo!()
-    }
-
-    /// Make a collection. Whether the caller's permissions allow that is asked before.
-    pub async fn create_collection(&self, principal: &Principal, new: NewCollection) -> Result<Collection> {
-        todo!()
-    }
-
-    /// A collection the caller may read: `NoSuchCollection` if it does not exist,
-    /// `CollectionForbidden` if it is not theirs to read.
-    pub async fn collection(&self, principal: &Principal, id: &CollectionId) -> Result<Collection> {
-        todo!()
-    }
-
-    /// Whether the caller may change a collection.
-    pub fn may_write(&self, principal: &Principal, collection: &Collection) -> bool {
-        todo!()
-    }
-
-    /// The collections the caller may read, most recently changed first, with their number of files.
-    pub async fn collections(
-        &self,
-        principal: &Principal,
-        query: CollectionQuery,
-    ) -> Result<Vec<(Collection, u64)>> {
-        todo!()
-    }
-
-    /// Change a writable collection.
-    pub async fn update_collection(
-        &self,
-        principal: &Principal,
-        id: &CollectionId,
-        change: CollectionChange,
-    ) -> Result<Collection> {
-        todo!()
-    }
-
-    /// Delete a writable collection; its files stay.
-    pub async fn delete_collection(&self, principal: &Principal, id: &CollectionId) -> Result<()> {
-        todo!()
-    }
-
-    /// Delete a writable collection's files that the caller may delete, and empty it.
-    pub async fn reset_collection(&self, principal: &Principal, id: &CollectionId) -> Result<Collection> {
-        todo!()
-    }
-
-    /// Add readable files to a writable collection. Pending files are welcome: they are found as
-    /// soon as they are ready. `NotProcessed` and `NoText` say why a file would never be found.
-    pub async fn add_to_collection(
-        &self,
-        principal: &Principal,
-        id: &CollectionId,
-        files: &[FileId],
-    ) -> Result<Collection> {
-        todo!()
-    }
-
-    /// Take a file out of a writable collection.
-    pub async fn remove_from_collection(
-        &self,
-        principal: &Principal,
-        id: &CollectionId,
-        file: &FileId,
-    ) -> Result<Collection> {
-        todo!()
-    }
-
-    /// List the files of a readable collection.
-    pub async fn members(
-        &self,
-        principal: &Principal,
-        id: &CollectionId,
-        query: MemberQuery,
-    ) -> Result<Page<Member>> {
-        todo!()
-    }
-
-    /// The files of one wanted thing that the caller may search: empty if it does not exist or is
-    /// not theirs to read.
-    pub async fn searchable(&self, principal: &Principal, wanted: &Wanted) -> Result<Vec<FileId>> {
-        todo!()
+        if !principal.is_admin() {
+            return Err(Error::AdminsOnly);
+        }
+        let query = FileQuery {
+            order: FileOrder::OldestFirst,
+            slice: Slice { offset: 0, limit: DELETED_AT_ONCE },
+            ..FileQuery::default()
+        };
+        loop {
+            let ids: Vec<FileId> =
+                self.store.files(&query).await?.items.into_iter().map(|file| file.id).collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            self.delete_files(&ids).await?;
+        }
     }
 
     /// Delete blobs that no file refers to; run once at start, before uploads are accepted.
+    /// Answers how many there were.
+    ///
+    /// # Errors
+    /// If a store fails; what was deleted until then stays deleted.
     pub async fn sweep(&self) -> Result<usize> {
-        todo!()
+        let all = self.blobs.list().await?;
+        self.forget_unused(&all).await
+    }
+
+    async fn delete_files(&self, ids: &[FileId]) -> Result<()> {
+        let unused = self.store.delete_files(ids).await?;
+        self.forget_unused(&unused).await?;
+        Ok(())
+    }
+
+    /// Pass on what the store answered; if it failed, forget the bytes that were for it.
+    async fn or_forget<T>(&self, blob: BlobHash, answer: Result<T, breezeway_core::StoreError>) -> Result<T> {
+        match answer {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                // The store's failure is the one to report; bytes it left are found by the sweep.
+                let _ = self.forget_unused(&[blob]).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn check_extension(&self, name: &str) -> Result<()> {
+        let allowed = &self.config.allowed_extensions;
+        let extension = name::extension(name);
+        if allowed.is_empty() || allowed.contains(&extension) {
+            return Ok(());
+        }
+        Err(Error::ExtensionNotAllowed(extension))
     }
 }
+
+/// `bytes` if there is at least one; the first is read before anything is written.
+async fn not_empty(mut bytes: BlobStream) -> Result<BlobStream> {
+    while let Some(piece) = bytes.next().await {
+        let piece = piece?;
+        if !piece.is_empty() {
+            return Ok(Box::pin(stream::iter([Ok(piece)]).chain(bytes)));
+        }
+    }
+    Err(Error::EmptyUpload)
+}
+
+#[cfg(test)]
+mod tests;

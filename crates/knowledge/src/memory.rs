@@ -25,6 +25,12 @@ pub struct MemoryLibrary {
 }
 
 impl MemoryLibrary {
+    /// Whether the next files are refused as if the disk were full.
+    #[cfg(test)]
+    pub(crate) fn refuse_files(&self, refuse: bool) {
+        self.state().refuses_files = refuse;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No call leaves the state half changed: they look first and change afterwards.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,6 +58,9 @@ struct State {
     last_chunk: u32,
     vectors: HashMap<(Fingerprint, ChunkHash), Vector>,
     log: Vec<LogEntry>,
+    /// Lets a test see what happens to the bytes of a file that cannot be inserted.
+    #[cfg(test)]
+    refuses_files: bool,
 }
 
 struct FileRow {

@@ -20,6 +20,10 @@ impl LibraryStore for MemoryLibrary {
         now: UnixTime,
     ) -> Result<File, StoreError> {
         let mut state = self.state();
+        #[cfg(test)]
+        if state.refuses_files {
+            return Err(StoreError::failed("insert a file", "the disk is full"));
+        }
         if state.files.contains_key(&new.id) {
             return Err(StoreError::Taken("file"));
         }
