@@ -1,5 +1,7 @@
 //! Frames: one piece of a stream as bytes, with its meaning beside it.
 
+use std::fmt;
+
 use breezeway_core::{Classify, ErrorKind};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -27,7 +29,7 @@ impl Classify for TooLong {
 ///
 /// Bytes first: where the dialects of client and upstream agree, `raw` is passed on untouched and
 /// `data` only looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The bytes, up to and including the empty line that ends the event (or what came of it before
     /// the stream broke off).
@@ -36,6 +38,17 @@ pub struct Frame {
     pub event: Option<String>,
     /// The `data:` lines joined by newlines; empty for a comment.
     pub data: Bytes,
+}
+
+impl fmt::Debug for Frame {
+    /// Nothing of what was answered: frames end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("event", &self.event)
+            .field("raw_bytes", &self.raw.len())
+            .field("data_bytes", &self.data.len())
+            .finish()
+    }
 }
 
 impl Frame {

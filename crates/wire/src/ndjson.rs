@@ -1,15 +1,24 @@
 //! Newline-delimited JSON, decoded as it arrives.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 pub use crate::frame::{MAX_FRAME_BYTES, TooLong};
 
 /// One line: the very bytes that came, line end included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Line {
     /// The bytes, up to and including the line feed (or what came before the stream ended).
     pub raw: Bytes,
+}
+
+impl fmt::Debug for Line {
+    /// How long it is, not what it says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("raw_bytes", &self.raw.len()).finish()
+    }
 }
 
 impl Line {
@@ -25,13 +34,22 @@ impl Line {
 }
 
 /// Cuts a stream of bytes into lines, wherever the network cut it.
-#[derive(Debug)]
 pub struct Decoder {
     limit: usize,
     rest: BytesMut,
     /// Up to where `rest` is known to hold no line feed.
     seen: usize,
     failed: bool,
+}
+
+impl fmt::Debug for Decoder {
+    /// How much is held back, not what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("limit", &self.limit)
+            .field("rest_bytes", &self.rest.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Decoder {

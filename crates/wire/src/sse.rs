@@ -8,6 +8,8 @@
 //! byte so far is one cannot be handed out before the next byte tells whether a line feed belongs
 //! to it. Only streams that never use line feeds ever wait for that.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 pub use crate::frame::{Frame, MAX_FRAME_BYTES, TooLong};
@@ -15,7 +17,6 @@ pub use crate::frame::{Frame, MAX_FRAME_BYTES, TooLong};
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Cuts a stream of bytes into events, wherever the network cut it.
-#[derive(Debug)]
 pub struct Decoder {
     limit: usize,
     /// What came and is not handed out yet.
@@ -27,6 +28,16 @@ pub struct Decoder {
     /// Whether no frame was handed out yet: the only place where a byte order mark is one.
     first: bool,
     failed: bool,
+}
+
+impl fmt::Debug for Decoder {
+    /// How much is held back, not what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("limit", &self.limit)
+            .field("rest_bytes", &self.rest.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Decoder {

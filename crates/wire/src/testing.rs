@@ -1,7 +1,7 @@
 //! JSON for property tests: arbitrary, but fond of the words the dialects know.
 
 use proptest::prelude::*;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 const WORDS: &[&str] = &[
     "arguments",
@@ -91,7 +91,8 @@ pub(crate) fn values() -> impl Strategy<Value = Value> {
         1 => any::<bool>().prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::from),
         1 => any::<u64>().prop_map(Value::from),
-        1 => any::<f64>().prop_map(|number| Number::from_f64(number).map_or(Value::Null, Value::Number)),
+        // Halves: serde_json reads numbers of seventeen digits only nearly as they were.
+        1 => any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
         6 => words().prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 48, 6, |inner| {

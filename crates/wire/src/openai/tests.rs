@@ -57,6 +57,14 @@ fn a_broken_stream_ends_in_an_error_event_of_its_own() {
 }
 
 #[test]
+fn an_error_in_place_of_an_answer_is_told_in_the_stream() {
+    let frames = frames_of(json!({"error": {"message": "no", "code": 7}}).as_object().unwrap().clone());
+
+    assert_eq!(&frames[0].raw[..], b"data: {\"error\":{\"message\":\"no\",\"code\":7}}\n\n");
+    assert!(frames[1].is_done());
+}
+
+#[test]
 fn errors_are_read_in_every_usual_shape() {
     let check = |chunk: Value, expected| {
         assert_eq!(error_message(chunk.as_object().unwrap()), expected, "{chunk}");

@@ -2,13 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
+use super::error_message;
 use crate::frame::Frame;
 
 /// Tell a whole answer as the frames of a stream, for upstreams that do not stream although asked to.
 ///
-/// Each choice becomes one chunk with all it says and one with the reason it ended; `usage` and
-/// whatever else stands beside `choices` goes with the last chunk.
+/// Each choice becomes one chunk with all it says and one with the reason it ended. `usage` has a
+/// chunk of its own at the end; whatever else stands beside `choices` stands in every chunk. An error
+/// object is one event.
 pub fn frames_of(completion: Map<String, Value>) -> Vec<Frame> {
+    if error_message(&completion).is_some() {
+        return vec![Frame::json(&completion.into()), Frame::done()];
+    }
     let mut head = completion;
     let choices = match head.shift_remove("choices") {
         Some(Value::Array(choices)) => choices,
