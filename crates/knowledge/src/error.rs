@@ -48,6 +48,9 @@ pub enum Error {
     /// The extension is not among those allowed.
     #[error("files of type `{0}` are not accepted")]
     ExtensionNotAllowed(String),
+    /// What an upload says about itself cannot be read.
+    #[error("the upload's `metadata` is no JSON object")]
+    BadMetadata,
     /// The client stopped sending, or sent rubbish.
     #[error("the upload broke off")]
     Upload(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -77,6 +80,7 @@ impl Classify for Error {
             | Self::NotAMember { .. }
             | Self::EmptyUpload
             | Self::ExtensionNotAllowed(_)
+            | Self::BadMetadata
             | Self::Upload(_) => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Blob { .. } => ErrorKind::Internal,

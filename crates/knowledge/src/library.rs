@@ -95,6 +95,25 @@ impl Library {
     /// If it is empty or too large, its extension is not accepted, or the caller may not write the
     /// collection it is for. Nothing is kept then.
     pub async fn add_file(&self, principal: &Principal, upload: Upload, bytes: BlobStream) -> Result<File> {
+        self.add_file_completed(principal, upload, bytes, |_| Ok(())).await
+    }
+
+    /// As [`Library::add_file`], for uploads that say more about themselves only behind their bytes, as
+    /// the parts of a form may: `complete` is called when the stream has ended, before anything is
+    /// written.
+    ///
+    /// # Errors
+    /// As `add_file`, and whatever `complete` refuses. Nothing is kept then.
+    pub async fn add_file_completed<F>(
+        &self,
+        principal: &Principal,
+        mut upload: Upload,
+        bytes: BlobStream,
+        complete: F,
+    ) -> Result<File>
+    where
+        F: FnOnce(&mut Upload) -> Result<()> + Send,
+    {
         let name = name::base_name(&upload.name);
         if upload.process {
             self.check_extension(&name)?;
@@ -102,7 +121,19 @@ impl Library {
         if let Some(id) = &upload.into {
             self.writable_collection(principal, id).await?;
         }
+        let known = upload.into.clone();
         let (blob, gate) = self.keep_bytes(bytes).await?;
+        let completed = match complete(&mut upload) {
+            Ok(()) if upload.into != known => match &upload.into {
+                Some(id) => self.writable_collection(principal, id).await.map(|_| ()),
+                None => Ok(()),
+            },
+            other => other,
+        };
+        if let Err(refused) = completed {
+            drop(gate);
+            return self.or_forget(blob.hash, Err::<File, _>(refused)).await;
+        }
         let file = NewFile {
             id: FileId::mint(),
             owner: principal.user.clone(),
@@ -120,6 +151,14 @@ impl Library {
             self.arrivals.notify_one();
         }
         Ok(file)
+    }
+
+    /// Files by id, whoever may read them: for showing what a search under the caller's rights found.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn files_by_id(&self, ids: &[FileId]) -> Result<Vec<File>> {
+        Ok(self.store.files_by_id(ids).await?)
     }
 
     /// A file the caller may read.
@@ -264,11 +303,11 @@ impl Library {
     }
 
     /// Pass on what the store answered; if it failed, forget the bytes that were for it.
-    async fn or_forget<T>(&self, blob: BlobHash, answer: Result<T, breezeway_core::StoreError>) -> Result<T> {
+    async fn or_forget<T>(&self, blob: BlobHash, answer: Result<T, impl Into<Error>>) -> Result<T> {
         match answer {
             Ok(value) => Ok(value),
             Err(error) => {
-                // The store's failure is the one to report; bytes it left are found by the sweep.
+                // The first failure is the one to report; bytes it left are found by the sweep.
                 let _ = self.forget_unused(&[blob]).await;
                 Err(error.into())
             }
