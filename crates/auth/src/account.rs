@@ -3,7 +3,13 @@
 use breezeway_core::{Role, Secret, UnixTime, UserId};
 use serde_json::{Map, Value};
 
-use crate::PasswordHash;
+use crate::{Error, PasswordHash, Result};
+
+/// Where an account's picture is when nobody has said.
+pub(crate) const DEFAULT_IMAGE: &str = "/user.png";
+
+/// The longest address that mail can be sent to (RFC 5321, erratum 1690).
+const MAX_EMAIL_BYTES: usize = 254;
 
 /// A stored user.
 #[derive(Clone, Debug)]
@@ -65,4 +71,47 @@ pub struct AccountChange {
     pub profile: Option<Profile>,
     /// A new password; ends all sessions.
     pub password: Option<Secret>,
+}
+
+/// An address in the form it is kept and looked up in, if it is one.
+///
+/// As in Open WebUI, something like `name@host.tld` is enough, and `name@localhost` is taken too.
+pub(crate) fn normal_email(text: &str) -> Result<String> {
+    let email = text.trim().to_lowercase();
+    let plausible = email.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty()
+            && !host.contains('@')
+            && (host == "localhost"
+                || host.rsplit_once('.').is_some_and(|(domain, tld)| !domain.is_empty() && !tld.is_empty()))
+    });
+    let clean = !email.chars().any(|sign| sign.is_whitespace() || sign.is_control());
+    if plausible && clean && email.len() <= MAX_EMAIL_BYTES { Ok(email) } else { Err(Error::InvalidEmail) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_name_a_host_and_small_letters() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(normal_email(text).ok().as_deref(), expected, "{text:?}");
+        };
+
+        check("Ada@Example.ORG", Some("ada@example.org"));
+        check(" ada@example.org ", Some("ada@example.org"));
+        check("admin@localhost", Some("admin@localhost"));
+        check("ada@mail.example.org", Some("ada@mail.example.org"));
+        check("", None);
+        check("not-an-address", None);
+        check("ada@", None);
+        check("@example.org", None);
+        check("ada@example", None);
+        check("ada@.org", None);
+        check("ada@example.", None);
+        check("ada@eve@example.org", None);
+        check("ada lovelace@example.org", None);
+        check("ada\0@example.org", None);
+        check(&format!("{}@example.org", "a".repeat(300)), None);
+    }
 }

@@ -37,6 +37,9 @@ pub enum Error {
     /// There is no key to show.
     #[error("the account has no API key")]
     NoKey,
+    /// The key was sealed under a secret the server no longer has. It still works; it cannot be shown.
+    #[error("the API key was sealed under an earlier server secret and cannot be shown; make a new one")]
+    KeySealed,
     /// Signing up is switched off.
     #[error("signing up is switched off")]
     SignupClosed,
@@ -70,6 +73,23 @@ pub enum Error {
     /// The last admin cannot be deleted or demoted.
     #[error("the last admin cannot be removed")]
     LastAdmin,
+    /// A setting whose value means nothing.
+    #[error("`{value}` is no value for the setting `{name}`")]
+    InvalidSetting {
+        /// Which setting.
+        name: &'static str,
+        /// What it was to become.
+        value: String,
+    },
+    /// Single-user mode is for a server with one account, an admin.
+    #[error("single-user mode needs exactly one account, an admin, and there are {accounts} accounts")]
+    SingleUser {
+        /// How many accounts there are.
+        accounts: usize,
+    },
+    /// The server's secret is empty, which would let anybody sign.
+    #[error("the server secret is empty")]
+    EmptySecret,
     /// Password hashing is overloaded.
     #[error(transparent)]
     Lane(#[from] LaneError),
@@ -96,15 +116,16 @@ impl Classify for Error {
             | Self::LastAdmin => ErrorKind::Forbidden,
             Self::NoKey | Self::NoSuchAccount(_) | Self::NoSuchGroup => ErrorKind::NotFound,
             Self::InvalidEmail
+            | Self::InvalidSetting { .. }
             | Self::PasswordTooLong
             | Self::PasswordTooWeak
             | Self::WrongCredentials
             | Self::WrongPassword => ErrorKind::Invalid,
-            Self::EmailTaken => ErrorKind::Conflict,
+            Self::EmailTaken | Self::KeySealed | Self::SingleUser { .. } => ErrorKind::Conflict,
             Self::Throttled => ErrorKind::RateLimited,
             Self::Lane(lane) => lane.kind(),
             Self::Store(store) => store.kind(),
-            Self::Crypto(_) => ErrorKind::Internal,
+            Self::Crypto(_) | Self::EmptySecret => ErrorKind::Internal,
         }
     }
 }

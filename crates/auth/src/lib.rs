@@ -2,11 +2,13 @@
 
 mod account;
 mod api_key;
+mod directory;
 mod error;
 mod group;
 mod memory;
 mod password;
 mod permissions;
+mod revoked;
 mod seal;
 mod service;
 mod session;

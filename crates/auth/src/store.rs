@@ -12,7 +12,8 @@ use crate::{Account, ApiKeyRecord, Group};
 /// - every call is one transaction;
 /// - what a call has written survives a crash after it answered;
 /// - addresses are unique: inserting or saving a second one is `StoreError::Taken("email")`;
-/// - deleting an account deletes its keys and memberships; deleting what is not there is no error.
+/// - deleting an account deletes its keys and memberships; deleting what is not there is no error;
+/// - noting the use of what is not there is no error and changes nothing.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
     /// All accounts.
