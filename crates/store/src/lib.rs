@@ -1,1 +1,24 @@
 #![doc = include_str!("../README.md")]
+
+mod db;
+mod ports;
+mod store;
+
+mod accounts;
+mod api_keys;
+mod chunks;
+mod collections;
+mod counters;
+mod documents;
+mod files;
+mod grants;
+mod groups;
+mod log;
+mod models;
+mod settings;
+mod vectors;
+
+mod check;
+mod text;
+
+pub use self::store::{Store, StoreConfig};

@@ -1,0 +1,118 @@
+//! Each kind of damage is found, and nothing else is.
+
+use breezeway_core::Grants;
+use breezeway_knowledge::{LibraryStore, NewCollection};
+
+use crate::support::{TempStore, at, committed, insert, raw};
+
+/// A store with a bit of everything, damaged by `sql`; what the check says.
+async fn findings(sql: &str) -> Vec<String> {
+    let temp = TempStore::new().await;
+    let first = committed(&temp.store, "first", &[1, 2], &[1]).await;
+    committed(&temp.store, "second", &[2, 3], &[2, 3]).await;
+    insert(&temp.store, "pending", 9).await;
+    let new = NewCollection {
+        name: "trams".to_owned(),
+        description: String::new(),
+        grants: Grants::new([breezeway_core::AccessGrant::PUBLIC_READ]),
+    };
+    let made = temp.store.insert_collection(&"ada".parse().expect("an id"), new, at(1)).await.expect("made");
+    assert!(temp.store.add_members(&made.id, std::slice::from_ref(&first), at(2)).await.expect("added"));
+    assert_eq!(temp.store.check().await.expect("checked"), [""; 0], "sound before");
+
+    raw(&temp.path()).execute_batch(sql).expect("the damage is done");
+
+    let named = |text: String| text.replace(first.as_str(), "[first]").replace(made.id.as_str(), "[trams]");
+    temp.store.check().await.expect("checked").into_iter().map(named).collect()
+}
+
+async fn finds(sql: &str, sentence: &str) {
+    let findings = findings(sql).await;
+    assert!(findings.iter().any(|finding| finding.contains(sentence)), "{sql}\n{findings:#?}");
+}
+
+const FIRST: &str = "(SELECT id FROM files WHERE name = 'first')";
+
+#[tokio::test]
+async fn a_sound_store_has_no_findings() {
+    assert_eq!(findings("SELECT 1").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn whatever_hangs_on_a_file_that_is_gone_is_found() {
+    let sql = format!("DELETE FROM files WHERE id = {FIRST}");
+    finds(&sql, "chunks belong to file `[first]`, which does not exist").await;
+    finds(&sql, "a document belongs to file `[first]`, which does not exist").await;
+    finds(&sql, "a membership names file `[first]`, which does not exist").await;
+    finds(&sql, "table `chunks` has a reference to nothing").await;
+}
+
+#[tokio::test]
+async fn whatever_hangs_on_a_collection_that_is_gone_is_found() {
+    let sql = "DELETE FROM collections";
+    finds(sql, "a membership names collection `[trams]`, which does not exist").await;
+    finds(sql, "an access list belongs to collection `[trams]`, which does not exist").await;
+}
+
+#[tokio::test]
+async fn a_completed_file_without_its_document_is_found() {
+    let sql = format!("DELETE FROM documents WHERE file_id = {FIRST}");
+    finds(&sql, "file `[first]` is completed and has no document").await;
+}
+
+#[tokio::test]
+async fn a_job_nobody_would_take_is_found() {
+    finds("UPDATE files SET due_at = NULL WHERE state = 'pending'", "waits for a worker").await;
+}
+
+#[tokio::test]
+async fn a_vector_without_a_chunk_is_found() {
+    finds("INSERT INTO vectors VALUES (zeroblob(32), 'test-2', zeroblob(8))", "is used by no chunk").await;
+}
+
+#[tokio::test]
+async fn chunks_that_do_not_belong_together_are_found() {
+    finds("UPDATE chunks SET ordinal = 7 WHERE id = 2", "are not numbered one after another").await;
+    finds("UPDATE chunks SET id = 77 WHERE id = 2", "are not numbered one after another").await;
+    finds("UPDATE chunks SET id = 77 WHERE id = 2", "chunk 77 has a number that was never given").await;
+}
+
+#[tokio::test]
+async fn a_log_that_contradicts_the_chunks_is_found() {
+    let sql = format!("DELETE FROM chunks WHERE file_id = {FIRST}");
+    finds(&sql, "the log knows chunks of file `[first]` that are not there").await;
+    let sql = format!("DELETE FROM chunk_log WHERE file_id = {FIRST}");
+    finds(&sql, "file `[first]` has chunks the log does not know").await;
+    finds(&sql, "the log has a gap before entry").await;
+    finds("UPDATE counters SET last = 99 WHERE name = 'log'", "its counter elsewhere").await;
+    finds("UPDATE chunk_log SET op = 'removed'", "removes chunks file `[first]` does not have").await;
+    finds("UPDATE chunk_log SET first_chunk = 1, last_chunk = 2", "gives chunk number 1 a second time").await;
+    finds(
+        "INSERT INTO chunk_log VALUES (4, 'nobody', 1, 1, 'embedded'); UPDATE counters SET last = 4 WHERE name = 'log'",
+        "log entry 4 embeds chunks file `nobody` does not have",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn accounts_groups_and_models_are_looked_at_too() {
+    finds(
+        "INSERT INTO api_keys VALUES ('k', 'nobody', zeroblob(32), zeroblob(1), 0, NULL)",
+        "key `k` belongs to no account",
+    )
+    .await;
+    finds("INSERT INTO group_members VALUES ('g', 'u')", "a membership names group `g`").await;
+    finds(
+        "INSERT INTO grants VALUES ('model', 'm', 'everyone', '', 'read')",
+        "an access list belongs to model `m`, which does not exist",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_damage_is_a_few_sentences() {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+               INSERT INTO vectors SELECT randomblob(32), 'test-2', zeroblob(8) FROM n";
+
+    assert_eq!(findings(sql).await.len(), 20);
+}

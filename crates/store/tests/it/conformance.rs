@@ -1,0 +1,22 @@
+use crate::support::Stores;
+
+#[tokio::test]
+async fn the_store_keeps_the_contract_of_the_model_store() {
+    let stores = Stores::new();
+
+    breezeway_registry::conformance::model_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
+async fn the_store_keeps_the_contract_of_the_library_store() {
+    let stores = Stores::new();
+
+    breezeway_knowledge::conformance::library_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
+async fn the_store_keeps_the_contract_of_the_chunk_store() {
+    let stores = Stores::new();
+
+    breezeway_knowledge::conformance::chunk_store(async || stores.fresh().await).await;
+}

@@ -1,0 +1,11 @@
+//! The store through its public doors.
+
+mod accounts;
+mod check;
+mod conformance;
+mod crash;
+mod library;
+mod processing;
+mod property;
+mod schema;
+mod support;
