@@ -3,10 +3,13 @@
 mod citation;
 mod context;
 mod error;
+mod own;
+mod params;
 mod prompt;
 mod queries;
 mod service;
 mod stream;
+mod variables;
 
 pub use self::{
     context::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage},

@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
-use breezeway_core::Principal;
-use breezeway_registry::{FrameStream, Registry};
-use breezeway_wire::ChatRequest;
+use breezeway_core::{ChatId, Principal};
+use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route};
+use breezeway_wire::{ChatRequest, SystemPosition, openai};
 use bytes::Bytes;
+use serde_json::Map;
+use tracing::debug;
 
-use crate::{ContextSource, Result};
+use crate::{
+    ContextItem, ContextSource, Error, Result, Source,
+    citation::sources_json,
+    context::attached_items,
+    own::{Own, check_messages},
+    params, prompt, queries,
+    stream::AnswerStream,
+    variables::Variables,
+};
 
 /// When a model is asked for search queries before the context is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +61,6 @@ pub struct ChatRouter {
     config: Arc<ChatConfig>,
 }
 
-#[expect(clippy::todo, unused_variables, reason = "skeleton")]
 impl ChatRouter {
     /// A router over a registry; without a context source, `files` are ignored.
     pub fn new(config: ChatConfig, registry: Registry, context: Option<Arc<dyn ContextSource>>) -> Self {
@@ -60,12 +69,136 @@ impl ChatRouter {
 
     /// Answer a request: fields that are this server's own (`files`, `params`, `chat_id`, …) are
     /// consumed, all others reach the upstream.
-    pub async fn complete(&self, principal: &Principal, request: ChatRequest) -> Result<Answer> {
-        todo!()
+    pub async fn complete(&self, principal: &Principal, mut request: ChatRequest) -> Result<Answer> {
+        let route = self.registry.resolve(principal, request.model().ok_or(Error::NoSuchModel)?)?;
+        check_messages(&request)?;
+        let own = Own::take(&mut request);
+        // Before the system prompts go in: those are not what somebody wants to know.
+        let sources = self.sources(principal, &route, &request, &own).await?;
+
+        let layer = route.overlay.as_ref().map(|overlay| &overlay.params);
+        self.apply(principal, &route, &mut request, &own, layer);
+        if !sources.is_empty() {
+            prompt::augment(&mut request, &sources, &self.config.rag_template, self.config.rag_in_system);
+        }
+        self.answer(&route, request, &sources).await
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
-    pub async fn relay(&self, principal: &Principal, request: ChatRequest) -> Result<Answer> {
-        todo!()
+    /// A model that exists and is not for this caller is the registry's `Forbidden`.
+    pub async fn relay(&self, principal: &Principal, mut request: ChatRequest) -> Result<Answer> {
+        let model = request.model().ok_or(Error::NoSuchModel)?;
+        let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model)?;
+        check_messages(&request)?;
+        let own = Own::take(&mut request);
+        self.apply(principal, &route, &mut request, &own, None);
+        self.answer(&route, request, &[]).await
+    }
+
+    /// Fill in parameters and system prompts: the request's own `params`, then those of the model's
+    /// custom layer.
+    fn apply(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: &mut ChatRequest,
+        own: &Own,
+        layer: Option<&Map<String, serde_json::Value>>,
+    ) {
+        let sets: Vec<_> = [Some(&own.params), layer].into_iter().flatten().collect();
+        params::fill(request, route.connection.kind, &sets);
+        let variables = Variables { principal, now: self.registry.clock().now(), sent: &own.variables };
+        // Each goes before what is there, so the model's own layer ends up in front.
+        for system in sets.iter().filter_map(|set| params::system_of(set)) {
+            request.add_to_system(&variables.fill(system), SystemPosition::Before);
+        }
+    }
+
+    /// What the items of the request and of the model's custom layer have to say.
+    async fn sources(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: &ChatRequest,
+        own: &Own,
+    ) -> Result<Vec<Source>> {
+        let Some(context) = &self.context else { return Ok(Vec::new()) };
+        let attached =
+            route.overlay.as_ref().map(|overlay| attached_items(&overlay.meta)).unwrap_or_default();
+        let mut items = own.items.clone();
+        for item in attached {
+            if !items.iter().any(|known| known.kind == item.kind) {
+                items.push(item);
+            }
+        }
+        // Without messages there is no place to put a source.
+        if items.is_empty() || request.messages().is_empty() {
+            return Ok(Vec::new());
+        }
+        let questions = self.questions(principal, route, request, &items).await;
+        if questions.is_empty() {
+            items.retain(|item| !item.is_searched());
+        }
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sources = context.context(principal, &items, &questions).await?;
+        sources.retain(|source| !source.passages.is_empty());
+        debug!(items = items.len(), sources = sources.len(), "Searched {} items for context", items.len());
+        Ok(sources)
+    }
+
+    /// What to search for: nothing where nothing has to be searched.
+    async fn questions(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: &ChatRequest,
+        items: &[ContextItem],
+    ) -> Vec<String> {
+        if !items.iter().any(ContextItem::is_searched) {
+            return Vec::new();
+        }
+        let asks = match self.config.query_generation {
+            QueryGeneration::Auto => queries::has_earlier_turns(request),
+            QueryGeneration::Always => true,
+            QueryGeneration::Never => false,
+        };
+        if asks {
+            // A task model that is gone or not for this caller must not cost them their answer.
+            let task = self.config.task_model.as_deref();
+            let task = task.and_then(|model| self.registry.resolve(principal, model).ok());
+            if let Some(queries) = queries::ask(task.as_ref().unwrap_or(route), request).await {
+                return queries;
+            }
+        }
+        request.last_user_text().filter(|text| !text.trim().is_empty()).into_iter().collect()
+    }
+
+    /// Send a finished request and put the sources in front of its answer.
+    async fn answer(&self, route: &Route, mut request: ChatRequest, sources: &[Source]) -> Result<Answer> {
+        request.set_model(&route.upstream_model);
+        if !request.is_stream() {
+            // Strict upstreams refuse it on a whole answer.
+            request.as_map_mut().shift_remove("stream_options");
+        }
+        let sources = (!sources.is_empty()).then(|| sources_json(sources));
+        Ok(match route.upstream.chat(request).await? {
+            ChatReply::Whole(body) => Answer::Whole(match &sources {
+                Some(sources) => openai::with_sources(body, sources),
+                None => body,
+            }),
+            ChatReply::Stream(frames) => {
+                let first = sources.map(|sources| {
+                    let id = format!("chatcmpl-{}", ChatId::mint());
+                    let now = self.registry.clock().now().seconds();
+                    openai::sources_frame(&id, now, &route.upstream_model, &sources)
+                });
+                Answer::Stream(Box::pin(AnswerStream::new(first, frames)))
+            }
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;
