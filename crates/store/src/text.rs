@@ -2,10 +2,10 @@
 
 /// `text` in lower case, character by character.
 ///
-/// Not `str::to_lowercase`: that writes a Greek sigma differently at the end of a word, and then a
-/// part of a word is not found in the whole.
+/// A sigma is the same letter wherever it stands. `str::to_lowercase` writes it differently at the
+/// end of a word, and then a part of a word is not found in the whole.
 pub(crate) fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+    text.chars().flat_map(char::to_lowercase).map(|sign| if sign == 'ς' { 'σ' } else { sign }).collect()
 }
 
 /// A pattern for `LIKE … ESCAPE '\'` over folded text.
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn folding_does_not_depend_on_the_place_in_a_word() {
-        assert!(fold("ΣΟΦΟΣ ΛΟΓΟΣ").contains(&fold("ΣΟΦΟΣ")));
+        assert!(fold("Σοφος λογος").contains(&fold("ΣΟΦΟΣ")));
         assert!(fold("ÄPFEL.txt").contains(&fold("äpfel")));
     }
 }

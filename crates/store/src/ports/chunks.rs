@@ -1,4 +1,7 @@
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use breezeway_core::{FileId, StoreError, UnixTime};
@@ -24,10 +27,15 @@ fn commit(tx: &mut Tx<'_>, commit: &FileCommit, now: UnixTime) -> Result<bool, S
     // and is told by an entry of its own, while the new chunks come with theirs.
     let mut gains = Gains::default();
     if let Some((fingerprint, vectors)) = &commit.vectors {
+        // In the order of the text, so that neighbours there are neighbours on disk.
         for chunk in &commit.chunks {
             if let Some(vector) = vectors.get(&chunk.hash) {
                 gains.add(tx, fingerprint, &chunk.hash, vector, true)?;
             }
+        }
+        let own: HashSet<_> = commit.chunks.iter().map(|chunk| chunk.hash).collect();
+        for (hash, vector) in vectors.iter().filter(|(hash, _)| !own.contains(hash)) {
+            gains.add(tx, fingerprint, hash, vector, false)?;
         }
     }
     chunks::insert(tx, file, &commit.chunks)?;

@@ -1,6 +1,13 @@
 use crate::support::Stores;
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_account_store() {
+    let stores = Stores::new();
+
+    breezeway_auth::conformance::account_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_model_store() {
     let stores = Stores::new();
 
