@@ -1,4 +1,5 @@
 mod augmenting;
+mod hostile;
 mod routing;
 
 use std::{

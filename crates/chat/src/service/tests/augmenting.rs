@@ -220,8 +220,10 @@ async fn without_good_queries_the_last_message_is_the_query() {
     bench.cloud.fail_chat(broken());
     bench.text(request.clone()).await;
     bench.cloud.hang_chat();
+    let begun = tokio::time::Instant::now();
     bench.text(request).await;
 
+    assert_eq!(begun.elapsed().as_secs(), 10);
     assert_eq!(bench.library.asked(), vec![vec!["And how heavy is it?".to_owned()]; 4]);
     assert_eq!(bench.cloud.open_calls(), 0);
 }
@@ -259,4 +261,17 @@ async fn without_a_context_source_files_are_ignored() {
     bench.text(json!({"model": "c.gpt", "messages": says("hi"), "files": bell()})).await;
 
     assert_eq!(Value::from(bench.cloud.requests()[0].messages()), says("hi"));
+}
+
+#[tokio::test]
+async fn without_a_question_only_whole_texts_are_asked_for() {
+    let bench = bench(Vec::new(), |_| {}).await;
+    let files = json!([{"type": "collection", "id": "tower"}, {"type": "text", "content": "Look up."}]);
+
+    let both = bench.text(json!({"model": "c.gpt", "messages": says(" "), "files": files})).await;
+    let neither = bench.text(json!({"model": "c.gpt", "messages": says(" "), "files": bell()})).await;
+
+    assert!(both.contains("Look up.") && !both.contains("tower"), "{both}");
+    assert!(!neither.contains("sources"), "{neither}");
+    assert_eq!(bench.library.asked(), [Vec::<String>::new()]);
 }
