@@ -27,6 +27,16 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+impl Error {
+    /// For `map_err`: the index failed while doing `action`.
+    pub(crate) fn index<E>(action: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Index { action, source: source.into() }
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {

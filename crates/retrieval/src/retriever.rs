@@ -1,12 +1,37 @@
 //! The retriever: one search over everything the caller may see.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use breezeway_core::Lane;
-use breezeway_embedding::EmbeddingModel;
-use breezeway_knowledge::ChunkStore;
+use breezeway_core::{Lane, LaneError};
+use breezeway_embedding::{EmbeddingModel, Fingerprint, Purpose, Vector};
+use breezeway_knowledge::{ChunkId, ChunkRange, ChunkStore};
+use tracing::warn;
 
-use crate::{Answer, Question, Result};
+use crate::{
+    Answer, Error, Leg, Passage, Question, Result,
+    analyser::is_latin,
+    follow::distinct_terms,
+    lexical::{Lexical, Storage},
+    state::{Hit, Plan, State},
+    vector::FlatVectors,
+};
+
+/// The most passages of one answer.
+const MOST_PASSAGES: usize = 1_000;
+
+/// Bytes of a question that are searched for. A pasted document is not a question, and its first
+/// pages say what it is about.
+const LONGEST_QUESTION: usize = 16 * 1024;
+
+/// Distinct terms of a question that are scored.
+const MOST_TERMS: usize = 256;
 
 /// What the retriever needs to know.
 #[derive(Clone, Debug)]
@@ -19,49 +44,289 @@ pub struct RetrieverConfig {
     pub dense_weight: f32,
     /// Weight of the dense leg for questions in a script it does not know.
     pub dense_weight_foreign: f32,
+    /// How long a question may take to be embedded before it is searched by its words alone.
+    pub embed_deadline: Duration,
 }
 
 impl Default for RetrieverConfig {
     /// The values that won on the judged sets (docs/decisions/0004-ranking.md).
     fn default() -> Self {
-        Self { index_folder: None, candidates: 100, dense_weight: 0.65, dense_weight_foreign: 0.2 }
+        Self {
+            index_folder: None,
+            candidates: 100,
+            dense_weight: 0.65,
+            dense_weight_foreign: 0.2,
+            embed_deadline: Duration::from_secs(10),
+        }
     }
 }
 
 /// Hybrid search. Clones share one state.
 #[derive(Clone)]
 pub struct Retriever {
-    config: Arc<RetrieverConfig>,
-    chunks: Arc<dyn ChunkStore>,
-    model: Option<Arc<dyn EmbeddingModel>>,
-    lane: Lane,
+    inner: Arc<Inner>,
 }
 
-#[expect(clippy::todo, unused_variables, reason = "skeleton")]
+pub(crate) struct Inner {
+    pub(crate) config: RetrieverConfig,
+    pub(crate) chunks: Arc<dyn ChunkStore>,
+    lane: Lane,
+    state: RwLock<State>,
+    /// Changed only together with the state's vectors.
+    model: RwLock<Option<Arc<dyn EmbeddingModel>>>,
+    /// Held by whoever reads the log or changes what is read.
+    pub(crate) following: tokio::sync::Mutex<()>,
+    /// A search in the index failed; it is to be made anew.
+    pub(crate) broken: AtomicBool,
+    /// The state's position, for whoever only wants to know that.
+    pub(crate) followed: AtomicU64,
+    changed: Mutex<Instant>,
+    myself: Weak<Inner>,
+}
+
 impl Retriever {
     /// Open the index and be ready to follow the log. Does not wait for the log to be read.
+    ///
+    /// An index that is damaged or of another version is deleted and made anew.
+    ///
+    /// # Errors
+    /// If the folder cannot be written, or another process has it.
     pub async fn open(
         config: RetrieverConfig,
         chunks: Arc<dyn ChunkStore>,
         model: Option<Arc<dyn EmbeddingModel>>,
         lane: Lane,
     ) -> Result<Self> {
-        todo!()
+        let lexical = open_lexical(&lane, config.index_folder.clone()).await?;
+        let fingerprint = model.as_ref().map(|model| model.fingerprint().clone());
+        let inner = Arc::new_cyclic(|myself| Inner {
+            config,
+            chunks,
+            lane,
+            state: RwLock::new(State::new(lexical, fingerprint)),
+            model: RwLock::new(model),
+            following: tokio::sync::Mutex::new(()),
+            broken: AtomicBool::new(false),
+            followed: AtomicU64::new(0),
+            changed: Mutex::new(Instant::now()),
+            myself: myself.clone(),
+        });
+        Ok(Self { inner })
     }
 
     /// Search. Everything committed before the call is found.
     pub async fn search(&self, question: Question) -> Result<Answer> {
-        todo!()
+        self.inner.search(question).await
     }
 
     /// Use another embedding model from now on (the local one has arrived); vectors of the old one
-    /// are forgotten.
+    /// are forgotten. Until the vectors of the new one have been read, searches go on as before.
     pub async fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) -> Result<()> {
-        todo!()
+        self.inner.set_model(model).await
     }
 
     /// Follow the log for ever: fold its tail into the index in the background.
     pub async fn run(&self) {
-        todo!()
+        self.inner.run().await;
+    }
+}
+
+async fn open_lexical(lane: &Lane, folder: Option<PathBuf>) -> Result<Lexical> {
+    let begin = |storage: Result<Storage>| Lexical::new(storage?).map_err(Error::index("open"));
+    let Some(folder) = folder else {
+        return lane.run(move || begin(Storage::in_memory())).await?;
+    };
+    let opened = lane.run({
+        let folder = folder.clone();
+        move || begin(Storage::in_folder(&folder))
+    });
+    match opened.await {
+        Err(LaneError::Panicked(_)) => {
+            warn!(folder = %folder.display(), "Opening the lexical index panicked; it will be made anew");
+            lane.run(move || begin(Storage::emptied(&folder))).await?
+        }
+        opened => opened?,
+    }
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn model(&self) -> Option<Arc<dyn EmbeddingModel>> {
+        self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Run heavy work on the lane.
+    pub(crate) async fn on_lane<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T> {
+        let inner = self.myself.upgrade().expect("whoever calls holds the retriever");
+        Ok(self.lane.run(move || work(&inner)).await?)
+    }
+
+    /// Something changed just now.
+    pub(crate) fn touch(&self) {
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long nothing has changed.
+    pub(crate) fn idle_for(&self) -> Duration {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    async fn search(&self, mut question: Question) -> Result<Answer> {
+        let limit = question.limit.min(MOST_PASSAGES);
+        if limit == 0 || question.files.is_empty() {
+            return Ok(Answer::default());
+        }
+        question.text.truncate(question.text.floor_char_boundary(LONGEST_QUESTION));
+        let (pulled, (vector, degraded)) = tokio::join!(self.pull(), self.embed(&question));
+        pulled?;
+
+        let dense_weight = self.dense_weight(&question);
+        let candidates = self.config.candidates.max(limit);
+        let ranking = self
+            .on_lane(move |inner| {
+                let plan = Plan {
+                    terms: distinct_terms(&question.text, MOST_TERMS),
+                    files: question.files,
+                    vector,
+                    legs: question.legs,
+                    dense_weight,
+                    candidates,
+                };
+                inner.state().rank(&plan)
+            })
+            .await?
+            .map_err(|error| {
+                self.broken.store(true, Ordering::Relaxed);
+                Error::index("search")(error)
+            })?;
+        let passages = self.passages(ranking.hits, limit, question.min_similarity).await?;
+        let degraded = degraded.or(ranking.without_vectors.map(str::to_owned));
+        Ok(Answer { passages, degraded })
+    }
+
+    /// The question as a vector, or why there is none although one was wanted.
+    async fn embed(&self, question: &Question) -> (Option<(Fingerprint, Vector)>, Option<String>) {
+        if question.legs == Leg::Lexical {
+            return (None, None);
+        }
+        let Some(model) = self.model() else {
+            return (None, Some("no embedding model is available".to_owned()));
+        };
+        let texts = [question.text.as_str()];
+        let embedded = model.embed(Purpose::Query, &texts);
+        let why = match tokio::time::timeout(self.config.embed_deadline, embedded).await {
+            Ok(Ok(vectors)) => match <[Vector; 1]>::try_from(vectors) {
+                Ok([vector]) => return (Some((model.fingerprint().clone(), vector)), None),
+                Err(vectors) => format!("the model answered one question with {} vectors", vectors.len()),
+            },
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {:?}", self.config.embed_deadline),
+        };
+        warn!(reason = why, "A question could not be embedded and is searched by its words alone");
+        (None, Some(format!("the question could not be embedded: {why}")))
+    }
+
+    fn dense_weight(&self, question: &Question) -> f32 {
+        if let Some(weight) = question.dense_weight.filter(|weight| weight.is_finite()) {
+            return weight.clamp(0.0, 1.0);
+        }
+        let reads_it =
+            self.model().is_some_and(|model| model.is_multilingual()) || is_mostly_latin(&question.text);
+        if reads_it { self.config.dense_weight } else { self.config.dense_weight_foreign }
+    }
+
+    /// Read the best hits, each text once. A chunk that was deleted since the search is passed over,
+    /// and so is one that is less similar than wanted; one whose similarity is unknown is not.
+    async fn passages(&self, hits: Vec<Hit>, limit: usize, min_similarity: f32) -> Result<Vec<Passage>> {
+        let mut passages: Vec<Passage> = Vec::new();
+        for hit in hits {
+            if passages.len() == limit {
+                break;
+            }
+            if hit.cosine.is_some_and(|cosine| f32::midpoint(1.0, cosine) < min_similarity) {
+                continue;
+            }
+            let id = ChunkId(hit.chunk);
+            let read = self.chunks.chunks(ChunkRange { first: id, last: id }, None).await?;
+            let Some(chunk) = read.into_iter().next() else { continue };
+            if passages.iter().any(|passage| passage.chunk.chunk.text == chunk.chunk.text) {
+                continue;
+            }
+            passages.push(Passage { chunk, score: hit.score, bm25: hit.bm25, cosine: hit.cosine });
+        }
+        Ok(passages)
+    }
+
+    async fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) -> Result<()> {
+        let _turn = self.following.lock().await;
+        let Some(next) = model else {
+            return self.switch(None, None, Box::new(FlatVectors::default())).await.map(drop);
+        };
+        let fingerprint = next.fingerprint().clone();
+        loop {
+            let (seq, vectors) = self.read_vectors(&fingerprint).await?;
+            if self.switch(Some(next.clone()), Some(seq), vectors).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Change model and vectors in one step. `false` if the state has moved on from `seq`: a batch
+    /// that an impatient caller left in the lane was applied meanwhile.
+    async fn switch(
+        &self,
+        model: Option<Arc<dyn EmbeddingModel>>,
+        seq: Option<breezeway_knowledge::Seq>,
+        vectors: Box<dyn crate::vector::VectorIndex>,
+    ) -> Result<bool> {
+        self.on_lane(move |inner| {
+            let mut state = inner.state_mut();
+            if seq.is_some_and(|seq| seq != state.seq) {
+                return false;
+            }
+            let fingerprint = model.as_ref().map(|model| model.fingerprint().clone());
+            let old = state.replace_vectors(vectors, fingerprint);
+            *inner.model.write().unwrap_or_else(PoisonError::into_inner) = model;
+            drop(state);
+            drop(old);
+            true
+        })
+        .await
+    }
+}
+
+/// Whether at least half of the letters are Latin; a text without letters is taken to be.
+fn is_mostly_latin(text: &str) -> bool {
+    let (latin, other) =
+        text.chars().filter(|sign| sign.is_alphabetic()).fold((0, 0), |(latin, other), sign| {
+            if is_latin(sign) { (latin + 1, other) } else { (latin, other + 1) }
+        });
+    latin >= other
+}
+
+#[cfg(test)]
+impl Retriever {
+    /// The shared state, for tests that look behind the door.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+#[cfg(test)]
+impl Inner {
+    /// Pretend that the last change was earlier.
+    pub(crate) fn age(&self, by: Duration) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        *changed = changed.checked_sub(by).unwrap_or(*changed);
     }
 }
