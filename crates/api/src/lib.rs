@@ -1,1 +1,18 @@
 #![doc = include_str!("../README.md")]
+
+mod error;
+mod extract;
+mod openapi;
+mod router;
+mod routes;
+mod sse;
+mod state;
+mod views;
+
+pub use self::{
+    error::ApiError,
+    router::{document, router},
+    routes::{configs::connection, health::COMPATIBLE_VERSION},
+    state::{ApiConfig, ApiState, Connections, Health, RetrievalView},
+    views::passages::metadata as passage_metadata,
+};

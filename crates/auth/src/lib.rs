@@ -27,6 +27,7 @@ pub use self::{
     memory::MemoryAccounts,
     password::{PasswordHash, PasswordParams},
     permissions::Permissions,
+    seal::Sealer,
     service::{Auth, AuthConfig, Session},
     settings::AuthSettings,
     store::AccountStore,

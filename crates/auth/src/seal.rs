@@ -1,10 +1,10 @@
-//! Sealing API keys at rest.
+//! Sealing secrets at rest: API keys, and the keys of upstreams.
 //!
 //! ChaCha20-Poly1305 under a key that is derived from the server's secret, so that a copy of the
-//! database alone shows no key. The nonce is random and precedes the ciphertext; the id of the key
-//! is authenticated with it, so that two rows cannot be swapped.
+//! database alone shows no key. The nonce is random and precedes the ciphertext; what the secret
+//! belongs to (an id, an address) is authenticated with it, so that two rows cannot be swapped.
 
-use breezeway_core::{ApiKeyId, Secret};
+use breezeway_core::Secret;
 use chacha20poly1305::{
     ChaCha20Poly1305, Key, KeyInit, Nonce,
     aead::{Aead, Payload},
@@ -12,44 +12,55 @@ use chacha20poly1305::{
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::{Error, Result, SealedKey};
+use crate::{Error, Result};
 
 const NONCE_BYTES: usize = 12;
 
 /// Opens and closes seals; made once from the secrets.
-pub(crate) struct Sealer {
+pub struct Sealer {
     current: ChaCha20Poly1305,
     previous: Vec<ChaCha20Poly1305>,
 }
 
 impl Sealer {
-    pub(crate) fn new(secret: &Secret, previous: &[Secret]) -> Result<Self> {
+    /// Seals are made under a key derived from `secret`; those made under one derived from a
+    /// `previous` secret still open.
+    ///
+    /// # Errors
+    /// Never with a sound cryptographic library.
+    pub fn new(secret: &Secret, previous: &[Secret]) -> Result<Self> {
         Ok(Self {
             current: cipher(secret)?,
             previous: previous.iter().map(cipher).collect::<Result<Vec<_>>>()?,
         })
     }
 
-    pub(crate) fn seal(&self, id: &ApiKeyId, key: &Secret) -> Result<SealedKey> {
+    /// Seal a secret that belongs to `owner`.
+    ///
+    /// # Errors
+    /// If the machine has no randomness to give.
+    pub fn seal(&self, owner: &str, secret: &Secret) -> Result<Vec<u8>> {
         let mut sealed = vec![0; NONCE_BYTES];
         getrandom::fill(&mut sealed).map_err(|_| Error::Crypto("making of a nonce"))?;
-        let payload = Payload { msg: key.expose().as_bytes(), aad: id.as_str().as_bytes() };
+        let payload = Payload { msg: secret.expose().as_bytes(), aad: owner.as_bytes() };
         let ciphertext = self
             .current
             .encrypt(Nonce::from_slice(&sealed), payload)
-            .map_err(|_| Error::Crypto("sealing of an API key"))?;
+            .map_err(|_| Error::Crypto("sealing of a secret"))?;
         sealed.extend(ciphertext);
-        Ok(SealedKey(sealed))
+        Ok(sealed)
     }
 
+    /// Open the seal of a secret that belongs to `owner`.
+    ///
     /// # Errors
-    /// If none of our secrets has sealed it.
-    pub(crate) fn open(&self, id: &ApiKeyId, sealed: &SealedKey) -> Result<Secret> {
-        let (nonce, ciphertext) = sealed.0.split_at_checked(NONCE_BYTES).ok_or(Error::KeySealed)?;
+    /// If none of our secrets has sealed it, or for another owner.
+    pub fn open(&self, owner: &str, sealed: &[u8]) -> Result<Secret> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Error::KeySealed)?;
         std::iter::once(&self.current)
             .chain(&self.previous)
             .find_map(|cipher| {
-                let payload = Payload { msg: ciphertext, aad: id.as_str().as_bytes() };
+                let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
                 let opened = cipher.decrypt(Nonce::from_slice(nonce), payload).ok()?;
                 String::from_utf8(opened).ok()
             })
@@ -78,34 +89,34 @@ mod tests {
 
     #[test]
     fn a_sealed_key_opens_under_the_same_or_a_previous_secret_only() {
-        let (id, key) = (ApiKeyId::mint(), Secret::new("sk-0123"));
+        let (id, key) = ("key 1", Secret::new("sk-0123"));
 
-        let sealed = sealer("one", &[]).seal(&id, &key).unwrap();
+        let sealed = sealer("one", &[]).seal(id, &key).unwrap();
 
-        assert_eq!(sealer("one", &[]).open(&id, &sealed).unwrap(), key);
-        assert_eq!(sealer("two", &["one"]).open(&id, &sealed).unwrap(), key);
-        assert!(matches!(sealer("two", &[]).open(&id, &sealed), Err(Error::KeySealed)));
+        assert_eq!(sealer("one", &[]).open(id, &sealed).unwrap(), key);
+        assert_eq!(sealer("two", &["one"]).open(id, &sealed).unwrap(), key);
+        assert!(matches!(sealer("two", &[]).open(id, &sealed), Err(Error::KeySealed)));
     }
 
     #[test]
     fn a_seal_does_not_fit_another_id_or_survive_a_change() {
-        let (id, key) = (ApiKeyId::mint(), Secret::new("sk-0123"));
+        let (id, key) = ("key 1", Secret::new("sk-0123"));
         let sealer = sealer("one", &[]);
-        let sealed = sealer.seal(&id, &key).unwrap();
+        let sealed = sealer.seal(id, &key).unwrap();
 
-        assert!(sealer.open(&ApiKeyId::mint(), &sealed).is_err());
-        for index in 0..sealed.0.len() {
+        assert!(sealer.open("key 2", &sealed).is_err());
+        for index in 0..sealed.len() {
             let mut changed = sealed.clone();
-            changed.0[index] ^= 1;
-            assert!(sealer.open(&id, &changed).is_err(), "byte {index}");
-            assert!(sealer.open(&id, &SealedKey(sealed.0[..index].to_vec())).is_err(), "cut at {index}");
+            changed[index] ^= 1;
+            assert!(sealer.open(id, &changed).is_err(), "byte {index}");
+            assert!(sealer.open(id, &sealed[..index]).is_err(), "cut at {index}");
         }
     }
 
     #[test]
     fn sealing_twice_looks_different() {
-        let (id, key, sealer) = (ApiKeyId::mint(), Secret::new("sk-0123"), sealer("one", &[]));
+        let (id, key, sealer) = ("key 1", Secret::new("sk-0123"), sealer("one", &[]));
 
-        assert!(sealer.seal(&id, &key).unwrap() != sealer.seal(&id, &key).unwrap());
+        assert!(sealer.seal(id, &key).unwrap() != sealer.seal(id, &key).unwrap());
     }
 }

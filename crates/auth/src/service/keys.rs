@@ -3,7 +3,7 @@
 use breezeway_core::{ApiKeyId, Principal, Secret};
 
 use super::Auth;
-use crate::{ApiKeyRecord, Error, KeyHash, Result, api_key};
+use crate::{ApiKeyRecord, Error, KeyHash, Result, SealedKey, api_key};
 
 impl Auth {
     /// Make the account's key, replacing the one it had.
@@ -22,7 +22,7 @@ impl Auth {
             let record = ApiKeyRecord {
                 owner: owner.clone(),
                 hash: KeyHash::of(key.expose()),
-                sealed: auth.0.sealer.seal(&id, &key)?,
+                sealed: SealedKey(auth.0.sealer.seal(id.as_str(), &key)?),
                 created_at: auth.0.clock.now(),
                 last_used_at: None,
                 id,
@@ -40,7 +40,7 @@ impl Auth {
     /// [`Error::NoKey`]; [`Error::KeySealed`] if it was sealed under a secret the server has no more.
     pub fn api_key(&self, principal: &Principal) -> Result<Secret> {
         let record = self.0.directory.key_of(&principal.user).ok_or(Error::NoKey)?;
-        self.0.sealer.open(&record.id, &record.sealed)
+        self.0.sealer.open(record.id.as_str(), &record.sealed.0)
     }
 
     /// Delete the account's key.

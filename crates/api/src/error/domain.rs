@@ -1,0 +1,128 @@
+//! The texts and statuses of each domain's failures.
+
+use http::StatusCode;
+
+use super::{
+    ACCESS_PROHIBITED, ApiError, EMPTY_CONTENT, MODEL_NOT_FOUND, NOT_FOUND, NOT_PROCESSED, UNAUTHORIZED,
+};
+
+impl From<breezeway_auth::Error> for ApiError {
+    fn from(failure: breezeway_auth::Error) -> Self {
+        (&failure).into()
+    }
+}
+
+impl From<&breezeway_auth::Error> for ApiError {
+    fn from(failure: &breezeway_auth::Error) -> Self {
+        use breezeway_auth::Error as Auth;
+
+        let (status, detail) = match failure {
+            Auth::NoCredential => (401, "Not authenticated"),
+            Auth::InvalidToken => (401, UNAUTHORIZED),
+            Auth::UnknownCredential => {
+                (401, "Your session has expired or the token is invalid. Please sign in again.")
+            }
+            Auth::Revoked => (401, "Invalid token"),
+            Auth::ApiKeysOff => (403, "Use of API key is not enabled in the environment."),
+            Auth::EndpointNotAllowed | Auth::SignupClosed => (403, ACCESS_PROHIBITED),
+            Auth::HumanRequired => (403, "A human session is required."),
+            Auth::Forbidden => (401, ACCESS_PROHIBITED),
+            Auth::KeysNotAllowed => (403, "API key creation is not allowed in the environment."),
+            Auth::NoKey => (
+                404,
+                "Oops! It looks like there's a hiccup. The API key is missing. Please make sure to provide a valid API key to access this feature.",
+            ),
+            Auth::InvalidEmail => (
+                400,
+                "The email format you entered is invalid. Please double-check and make sure you're using a valid email address (e.g., yourname@example.com).",
+            ),
+            Auth::EmailTaken => (
+                400,
+                "Uh-oh! This email is already registered. Sign in with your existing account or choose another email to start anew.",
+            ),
+            Auth::PasswordTooLong => (
+                400,
+                "Uh-oh! The password you entered is too long. Please make sure your password is less than 72 bytes long.",
+            ),
+            Auth::WrongCredentials => (
+                400,
+                "The email or password provided is incorrect. Please check for typos and try logging in again.",
+            ),
+            Auth::WrongPassword => {
+                (400, "The password provided is incorrect. Please check for typos and try again.")
+            }
+            Auth::Throttled => (429, "API rate limit exceeded"),
+            Auth::NoSuchAccount(_) => (400, NOT_FOUND),
+            Auth::NoSuchGroup => (401, NOT_FOUND),
+            Auth::LastAdmin => (403, "The last admin can be neither deleted nor demoted."),
+            other => return Self::classified(other),
+        };
+        Self::new(StatusCode::from_u16(status).expect("the statuses above exist"), detail)
+    }
+}
+
+impl From<breezeway_knowledge::Error> for ApiError {
+    fn from(failure: breezeway_knowledge::Error) -> Self {
+        use breezeway_knowledge::Error as Library;
+
+        match failure {
+            Library::NoSuchFile(_) => Self::not_found(),
+            Library::NoSuchCollection(_) | Library::NotAMember { .. } => Self::bad_request(NOT_FOUND),
+            Library::CollectionForbidden(_) => Self::bad_request(ACCESS_PROHIBITED),
+            Library::FileForbidden(_) => Self::prohibited(),
+            Library::NotProcessed(_) => Self::bad_request(NOT_PROCESSED),
+            Library::NoText(_) => Self::bad_request(format!("400: {EMPTY_CONTENT}")),
+            Library::EmptyUpload => Self::bad_request(EMPTY_CONTENT),
+            Library::TooLarge { limit_bytes } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "Oops! The file you're trying to upload is too large. Please upload a file that is less than {} MB.",
+                    limit_bytes / (1024 * 1024)
+                ),
+            ),
+            Library::ExtensionNotAllowed(extension) => {
+                Self::bad_request(format!("[ERROR: File type {extension} is not allowed]"))
+            }
+            Library::BadMetadata => Self::bad_request("[ERROR: Invalid metadata format]"),
+            Library::Upload(_) => Self::bad_request("There was an error parsing the body"),
+            other => Self::classified(&other),
+        }
+    }
+}
+
+impl From<breezeway_registry::Error> for ApiError {
+    fn from(failure: breezeway_registry::Error) -> Self {
+        use breezeway_registry::Error as Registry;
+
+        match failure {
+            Registry::NoSuchModel(_) => Self::new(StatusCode::UNAUTHORIZED, NOT_FOUND),
+            Registry::Taken(_) => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "Uh-oh! This model id is already registered. Please choose another model id string.",
+            ),
+            Registry::Forbidden(_) => Self::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED),
+            Registry::Upstream(upstream) => upstream.into(),
+            other => Self::classified(&other),
+        }
+    }
+}
+
+impl From<breezeway_chat::Error> for ApiError {
+    fn from(failure: breezeway_chat::Error) -> Self {
+        use breezeway_chat::Error as Chat;
+
+        match failure {
+            Chat::NoSuchModel => Self::bad_request(MODEL_NOT_FOUND),
+            Chat::BadMessages(kind) => Self::bad_request(format!("`messages` must be a list, not a {kind}.")),
+            Chat::Upstream(upstream) => upstream.into(),
+            Chat::Registry(registry) => registry.into(),
+            other => Self::classified(&other),
+        }
+    }
+}
+
+impl From<breezeway_retrieval::Error> for ApiError {
+    fn from(failure: breezeway_retrieval::Error) -> Self {
+        Self::classified(&failure)
+    }
+}

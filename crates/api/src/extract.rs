@@ -1,0 +1,13 @@
+//! Extractors: typed input from requests, and refusals in this API's shapes.
+
+mod json;
+mod multipart;
+mod principal;
+mod query;
+
+pub(crate) use self::{
+    json::{AuthJson, Json, JsonObject},
+    multipart::UploadForm,
+    principal::{Admin, Human, Optional, SignedIn, Verified},
+    query::Query,
+};

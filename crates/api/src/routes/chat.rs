@@ -1,0 +1,83 @@
+//! `/api/chat/completions`: chats with any model, with or without context.
+
+use axum::{
+    Json as JsonAnswer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use breezeway_chat::Answer;
+use breezeway_wire::ChatRequest;
+use http::{HeaderValue, header};
+use serde_json::{Map, Value};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::{ApiError, ApiResult, NOT_FOUND},
+    extract::{JsonObject, Verified},
+    sse,
+    state::ApiState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(complete)).routes(routes!(complete_v1)).routes(routes!(completed))
+}
+
+/// Answer a chat, whole or streamed. `files` brings context and citations into the answer.
+#[utoipa::path(
+    post, path = "/api/chat/completions", tag = "chat", request_body = Object,
+    responses(
+        (status = 200, description = "a completion, or server-sent events with `stream`"),
+        (status = "4XX", description = "refused, or the upstream's own error"),
+    ),
+)]
+async fn complete(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    known_chat(&body)?;
+    let answer = state.chat.complete(&principal, ChatRequest::new(body)).await?;
+    Ok(response(answer))
+}
+
+/// Answer a chat, whole or streamed.
+#[utoipa::path(
+    post, path = "/api/v1/chat/completions", tag = "chat", request_body = Object,
+    responses(
+        (status = 200, description = "a completion, or server-sent events with `stream`"),
+        (status = "4XX", description = "refused, or the upstream's own error"),
+    ),
+)]
+async fn complete_v1(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
+    complete(state, verified, body).await
+}
+
+/// What the web page calls when an answer is complete; nothing is left to do, so it gets its own
+/// words back.
+#[utoipa::path(
+    post, path = "/api/chat/completed", tag = "chat", request_body = Object,
+    responses((status = 200, description = "the request")),
+)]
+async fn completed(Verified(_): Verified, JsonObject(body): JsonObject) -> JsonAnswer<Map<String, Value>> {
+    JsonAnswer(body)
+}
+
+/// Chats are not kept here, so a chat id that is not temporary names none.
+fn known_chat(body: &Map<String, Value>) -> ApiResult<()> {
+    match body.get("chat_id").and_then(Value::as_str) {
+        Some(id) if !id.is_empty() && !id.starts_with("local:") => {
+            Err(ApiError::new(http::StatusCode::NOT_FOUND, NOT_FOUND))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An answer of the chat router as a response.
+pub(super) fn response(answer: Answer) -> Response {
+    match answer {
+        Answer::Whole(body) => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        }
+        Answer::Stream(frames) => sse::events(sse::chat_frames(frames)),
+    }
+}

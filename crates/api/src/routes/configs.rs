@@ -1,0 +1,290 @@
+//! `/openai/config`, `/ollama/config` and their like: connections, changed at run time by admins.
+
+use std::collections::BTreeMap;
+
+use axum::{Json as JsonAnswer, extract::State};
+use breezeway_core::Secret;
+use breezeway_registry::{Connection, ConnectionKind};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::{ApiError, ApiResult},
+    extract::{Admin, Json},
+    state::ApiState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(openai))
+        .routes(routes!(change_openai))
+        .routes(routes!(verify_openai))
+        .routes(routes!(ollama))
+        .routes(routes!(change_ollama))
+        .routes(routes!(verify_ollama))
+}
+
+/// The OpenAI-compatible connections. An empty key beside an address that is already known leaves
+/// that address its key.
+#[derive(Deserialize, ToSchema)]
+#[expect(non_snake_case, reason = "these are the names clients send")]
+struct OpenAiForm {
+    #[serde(default)]
+    ENABLE_OPENAI_API: Option<bool>,
+    OPENAI_API_BASE_URLS: Vec<String>,
+    OPENAI_API_KEYS: Vec<String>,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    OPENAI_API_CONFIGS: Map<String, Value>,
+}
+
+/// The Ollama connections.
+#[derive(Deserialize, ToSchema)]
+#[expect(non_snake_case, reason = "these are the names clients send")]
+struct OllamaForm {
+    #[serde(default)]
+    ENABLE_OLLAMA_API: Option<bool>,
+    OLLAMA_BASE_URLS: Vec<String>,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    OLLAMA_API_CONFIGS: Map<String, Value>,
+}
+
+/// A connection to try.
+#[derive(Deserialize, ToSchema)]
+struct VerifyForm {
+    url: String,
+    #[serde(default)]
+    key: Option<String>,
+}
+
+/// The OpenAI-compatible connections, keys hidden but for their last four signs.
+#[utoipa::path(
+    get, path = "/openai/config", tag = "configs",
+    responses((status = 200, description = "the connections"), (status = "4XX", description = "refused")),
+)]
+async fn openai(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Value> {
+    JsonAnswer(openai_view(&state))
+}
+
+/// Replace the OpenAI-compatible connections.
+#[utoipa::path(
+    post, path = "/openai/config/update", tag = "configs", request_body = OpenAiForm,
+    responses((status = 200, description = "the connections"), (status = "4XX", description = "refused")),
+)]
+async fn change_openai(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(form): Json<OpenAiForm>,
+) -> ApiResult<JsonAnswer<Value>> {
+    let known = state.registry.connections(ConnectionKind::OpenAi);
+    let enabled = form.ENABLE_OPENAI_API.unwrap_or(true);
+    let new = form.OPENAI_API_BASE_URLS.iter().enumerate().map(|(index, url)| {
+        let url = url.trim_end_matches('/').to_owned();
+        let given = form.OPENAI_API_KEYS.get(index).map(String::as_str).unwrap_or_default();
+        let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
+        let key = match given {
+            "" => kept,
+            masked if is_mask_of(masked, kept.as_ref()) => kept,
+            new => Some(Secret::from(new)),
+        };
+        connection(ConnectionKind::OpenAi, index, url, key, options(&form.OPENAI_API_CONFIGS, index), enabled)
+    });
+    replace(&state, ConnectionKind::OpenAi, new.collect()).await?;
+    Ok(JsonAnswer(openai_view(&state)))
+}
+
+/// Try an OpenAI-compatible connection.
+#[utoipa::path(
+    post, path = "/openai/verify", tag = "configs", request_body = VerifyForm,
+    responses((status = 200, description = "its models"), (status = "4XX", description = "refused")),
+)]
+async fn verify_openai(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(form): Json<VerifyForm>,
+) -> ApiResult<JsonAnswer<Value>> {
+    verify(&state, ConnectionKind::OpenAi, form).await
+}
+
+/// The Ollama connections.
+#[utoipa::path(
+    get, path = "/ollama/config", tag = "configs",
+    responses((status = 200, description = "the connections"), (status = "4XX", description = "refused")),
+)]
+async fn ollama(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Value> {
+    JsonAnswer(ollama_view(&state))
+}
+
+/// Replace the Ollama connections.
+#[utoipa::path(
+    post, path = "/ollama/config/update", tag = "configs", request_body = OllamaForm,
+    responses((status = 200, description = "the connections"), (status = "4XX", description = "refused")),
+)]
+async fn change_ollama(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(form): Json<OllamaForm>,
+) -> ApiResult<JsonAnswer<Value>> {
+    let known = state.registry.connections(ConnectionKind::Ollama);
+    let enabled = form.ENABLE_OLLAMA_API.unwrap_or(true);
+    let new = form.OLLAMA_BASE_URLS.iter().enumerate().map(|(index, url)| {
+        let url = url.trim_end_matches('/').to_owned();
+        let options = options(&form.OLLAMA_API_CONFIGS, index);
+        let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
+        let key = match options.get("key").and_then(Value::as_str).unwrap_or_default() {
+            "" => kept,
+            masked if is_mask_of(masked, kept.as_ref()) => kept,
+            new => Some(Secret::from(new)),
+        };
+        connection(ConnectionKind::Ollama, index, url, key, options, enabled)
+    });
+    replace(&state, ConnectionKind::Ollama, new.collect()).await?;
+    Ok(JsonAnswer(ollama_view(&state)))
+}
+
+/// Try an Ollama connection.
+#[utoipa::path(
+    post, path = "/ollama/verify", tag = "configs", request_body = VerifyForm,
+    responses((status = 200, description = "its version"), (status = "4XX", description = "refused")),
+)]
+async fn verify_ollama(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(form): Json<VerifyForm>,
+) -> ApiResult<JsonAnswer<Value>> {
+    verify(&state, ConnectionKind::Ollama, form).await
+}
+
+async fn verify(state: &ApiState, kind: ConnectionKind, form: VerifyForm) -> ApiResult<JsonAnswer<Value>> {
+    let key = form.key.filter(|key| !key.is_empty()).map(Secret::from);
+    let url = form.url.trim_end_matches('/').to_owned();
+    let connection = connection(kind, 0, url, key, Map::new(), true);
+    let answer = state.connections.verify(&connection).await.map_err(|error| match error {
+        answered @ breezeway_registry::UpstreamError::Answered { .. } => ApiError::from(answered),
+        // The text that clients show when an address does not work.
+        _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Open WebUI: Server Connection Error"),
+    })?;
+    Ok(JsonAnswer(answer))
+}
+
+async fn replace(state: &ApiState, kind: ConnectionKind, new: Vec<Connection>) -> ApiResult<()> {
+    let other = match kind {
+        ConnectionKind::OpenAi => ConnectionKind::Ollama,
+        ConnectionKind::Ollama => ConnectionKind::OpenAi,
+    };
+    let kept = state.registry.connections(other);
+    let all = new.into_iter().chain(kept.iter().map(|connection| Connection::clone(connection))).collect();
+    state.connections.replace(all).await?;
+    Ok(())
+}
+
+/// The options of one connection: keyed by its index, or by its address in older settings.
+fn options(all: &Map<String, Value>, index: usize) -> Map<String, Value> {
+    all.get(&index.to_string()).and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+/// A connection from its address, key and the options object of the API.
+pub fn connection(
+    kind: ConnectionKind,
+    index: usize,
+    url: String,
+    key: Option<Secret>,
+    mut options: Map<String, Value>,
+    enabled: bool,
+) -> Connection {
+    let mut text = |name: &str| {
+        let value = options.shift_remove(name)?;
+        value.as_str().map(str::to_owned).filter(|text| !text.is_empty())
+    };
+    let (prefix, connection_type, provider) = (text("prefix_id"), text("connection_type"), text("provider"));
+    let mut list = |name: &str| match options.shift_remove(name) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    };
+    let tags = list("tags");
+    let model_ids = list("model_ids").iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let enable = options.shift_remove("enable").and_then(|value| value.as_bool()).unwrap_or(true);
+    options.shift_remove("key");
+    let headers: BTreeMap<String, Secret> = match options.shift_remove("headers") {
+        Some(Value::Object(headers)) => headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, Secret::from(value.as_str()?))))
+            .collect(),
+        _ => BTreeMap::new(),
+    };
+    Connection {
+        kind,
+        index,
+        url,
+        key,
+        enabled: enabled && enable,
+        prefix,
+        model_ids,
+        tags,
+        connection_type,
+        provider: provider.unwrap_or_default(),
+        headers,
+        other: options,
+        timeout: None,
+        idle_timeout: None,
+    }
+}
+
+fn openai_view(state: &ApiState) -> Value {
+    let connections = state.registry.connections(ConnectionKind::OpenAi);
+    json!({
+        "ENABLE_OPENAI_API": state.config.openai_enabled,
+        "OPENAI_API_BASE_URLS": connections.iter().map(|connection| connection.url.as_str()).collect::<Vec<_>>(),
+        "OPENAI_API_KEYS": connections.iter().map(|connection| mask(connection.key.as_ref())).collect::<Vec<_>>(),
+        "OPENAI_API_CONFIGS": options_view(&connections),
+    })
+}
+
+fn ollama_view(state: &ApiState) -> Value {
+    let connections = state.registry.connections(ConnectionKind::Ollama);
+    json!({
+        "ENABLE_OLLAMA_API": state.config.ollama_enabled,
+        "OLLAMA_BASE_URLS": connections.iter().map(|connection| connection.url.as_str()).collect::<Vec<_>>(),
+        "OLLAMA_API_CONFIGS": options_view(&connections),
+    })
+}
+
+fn options_view(connections: &[std::sync::Arc<Connection>]) -> Map<String, Value> {
+    connections
+        .iter()
+        .map(|connection| {
+            let mut options = connection.other.clone();
+            options.insert("enable".into(), connection.enabled.into());
+            options.insert("tags".into(), connection.tags.clone().into());
+            options.insert("prefix_id".into(), connection.prefix.clone().unwrap_or_default().into());
+            options.insert("model_ids".into(), connection.model_ids.clone().into());
+            options.insert("connection_type".into(), connection.connection_type.clone().into());
+            if connection.kind == ConnectionKind::Ollama {
+                options.insert("key".into(), mask(connection.key.as_ref()).into());
+            }
+            (connection.index.to_string(), options.into())
+        })
+        .collect()
+}
+
+/// A key as admins see it: its last four signs, so that they can tell which it is.
+fn mask(key: Option<&Secret>) -> String {
+    match key.map(Secret::expose) {
+        None | Some("") => String::new(),
+        Some(key) => {
+            let signs = key.chars().count();
+            let shown = if signs > 8 { 4 } else { 0 };
+            let tail: String = key.chars().skip(signs - shown).collect();
+            format!("••••{tail}")
+        }
+    }
+}
+
+/// Whether a client sent back what it was shown.
+fn is_mask_of(text: &str, key: Option<&Secret>) -> bool {
+    text.starts_with("••••") && text == mask(key)
+}

@@ -1,0 +1,181 @@
+//! `/api/v1/groups`: named sets of accounts.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    Json as JsonAnswer,
+    extract::{Path, State},
+};
+use breezeway_auth::{Group, GroupChange};
+use breezeway_core::{GroupId, UserId};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::{ApiError, ApiResult, NOT_FOUND},
+    extract::{Admin, Json, Verified},
+    state::ApiState,
+    views::groups::GroupView,
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(create))
+        .routes(routes!(show))
+        .routes(routes!(update))
+        .routes(routes!(add_users))
+        .routes(routes!(remove_users))
+        .routes(routes!(delete))
+}
+
+/// A group as an admin describes it.
+#[derive(Deserialize, ToSchema)]
+struct GroupForm {
+    name: String,
+    description: String,
+    #[schema(value_type = Object)]
+    permissions: Option<Value>,
+    user_ids: Option<Vec<String>>,
+}
+
+/// Accounts to add or remove.
+#[derive(Deserialize, ToSchema)]
+struct UserIds {
+    user_ids: Vec<String>,
+}
+
+/// List groups: an admin all, others their own.
+#[utoipa::path(get, path = "/api/v1/groups/", tag = "groups", responses((status = 200, body = [GroupView])))]
+async fn list(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Vec<GroupView>> {
+    let groups = state.auth.groups();
+    let visible =
+        groups.iter().filter(|group| principal.is_admin() || group.members.contains(&principal.user));
+    JsonAnswer(visible.map(|group| group.as_ref().into()).collect())
+}
+
+/// Make a group.
+#[utoipa::path(
+    post, path = "/api/v1/groups/create", tag = "groups", request_body = GroupForm,
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn create(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+    Json(form): Json<GroupForm>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    let members = form.user_ids.as_deref().map(|ids| known_users(&state, ids));
+    let group = state.auth.create_group(&principal.user, &form.name, &form.description).await?;
+    if form.permissions.is_none() && members.is_none() {
+        return Ok(JsonAnswer(group.as_ref().into()));
+    }
+    let change = GroupChange { permissions: form.permissions, members, ..GroupChange::default() };
+    let group = state.auth.update_group(&group.id, change).await?;
+    Ok(JsonAnswer(group.as_ref().into()))
+}
+
+/// One group.
+#[utoipa::path(
+    get, path = "/api/v1/groups/id/{id}", tag = "groups", params(("id" = String, Path)),
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn show(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    Ok(JsonAnswer(group(&state, &id)?.as_ref().into()))
+}
+
+/// Change a group.
+#[utoipa::path(
+    post, path = "/api/v1/groups/id/{id}/update", tag = "groups", params(("id" = String, Path)),
+    request_body = GroupForm,
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn update(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+    Json(form): Json<GroupForm>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    let change = GroupChange {
+        name: Some(form.name),
+        description: Some(form.description),
+        permissions: form.permissions,
+        members: form.user_ids.as_deref().map(|ids| known_users(&state, ids)),
+    };
+    let group = state.auth.update_group(&group(&state, &id)?.id, change).await?;
+    Ok(JsonAnswer(group.as_ref().into()))
+}
+
+/// Add accounts to a group.
+#[utoipa::path(
+    post, path = "/api/v1/groups/id/{id}/users/add", tag = "groups", params(("id" = String, Path)),
+    request_body = UserIds,
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn add_users(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+    Json(form): Json<UserIds>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    let group = group(&state, &id)?;
+    let members = group.members.union(&known_users(&state, &form.user_ids)).cloned().collect();
+    change_members(&state, &group.id, members).await
+}
+
+/// Take accounts out of a group.
+#[utoipa::path(
+    post, path = "/api/v1/groups/id/{id}/users/remove", tag = "groups", params(("id" = String, Path)),
+    request_body = UserIds,
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn remove_users(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+    Json(form): Json<UserIds>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    let group = group(&state, &id)?;
+    let members = group.members.difference(&known_users(&state, &form.user_ids)).cloned().collect();
+    change_members(&state, &group.id, members).await
+}
+
+/// Delete a group.
+#[utoipa::path(
+    delete, path = "/api/v1/groups/id/{id}/delete", tag = "groups", params(("id" = String, Path)),
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn delete(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<bool>> {
+    let id = group(&state, &id)?.id.clone();
+    Ok(JsonAnswer(state.auth.delete_group(&id).await?))
+}
+
+async fn change_members(
+    state: &ApiState,
+    id: &GroupId,
+    members: BTreeSet<UserId>,
+) -> ApiResult<JsonAnswer<GroupView>> {
+    let change = GroupChange { members: Some(members), ..GroupChange::default() };
+    let group = state.auth.update_group(id, change).await?;
+    Ok(JsonAnswer(group.as_ref().into()))
+}
+
+fn group(state: &ApiState, id: &str) -> ApiResult<Arc<Group>> {
+    let groups = state.auth.groups();
+    let found = groups.iter().find(|group| group.id.as_str() == id);
+    found.cloned().ok_or_else(|| ApiError::new(http::StatusCode::UNAUTHORIZED, NOT_FOUND))
+}
+
+/// The accounts among `ids` that exist.
+fn known_users(state: &ApiState, ids: &[String]) -> BTreeSet<UserId> {
+    ids.iter().filter_map(|id| id.parse().ok()).filter(|id| state.auth.account(id).is_some()).collect()
+}

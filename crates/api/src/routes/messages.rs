@@ -1,0 +1,155 @@
+//! `/api/v1/messages`: Anthropic's Messages API over the same models.
+
+use axum::{
+    Json as JsonAnswer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use breezeway_chat::Answer;
+use breezeway_core::Principal;
+use breezeway_registry::{ConnectionKind, FrameStream};
+use breezeway_wire::{
+    Frame,
+    anthropic::{self, InvalidMessages, StreamTranslator},
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::embeddings::set_model;
+use crate::{
+    error::{ApiError, ApiResult},
+    extract::{JsonObject, Verified},
+    sse,
+    state::ApiState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(send))
+        .routes(routes!(send_alias))
+        .routes(routes!(count))
+        .routes(routes!(count_alias))
+}
+
+/// Send a message, whole or streamed.
+#[utoipa::path(
+    post, path = "/api/v1/messages", tag = "messages", request_body = Object,
+    responses((status = 200, description = "a message, or its events"), (status = "4XX", description = "refused")),
+)]
+async fn send(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    let input = Value::Object(Map::new());
+    let request = anthropic::chat_request(body).map_err(|error| match error {
+        InvalidMessages::Missing(field) => ApiError::missing(&["body", field], input),
+        other => ApiError::invalid("value_error", &["body", other.field()], &other.to_string(), input),
+    })?;
+    let model = request.model().unwrap_or_default().to_owned();
+    let id = format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]);
+    match state.chat.complete(&principal, request).await? {
+        Answer::Whole(completion) => {
+            let message = serde_json::from_slice::<Map<String, Value>>(&completion)
+                .ok()
+                .and_then(|completion| anthropic::message(&completion, &model, &id).ok());
+            let message = message.ok_or_else(|| {
+                ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is no chat completion.")
+            })?;
+            Ok(JsonAnswer(message).into_response())
+        }
+        Answer::Stream(frames) => Ok(sse::events(events(frames, StreamTranslator::new(id, model)))),
+    }
+}
+
+/// Send a message, whole or streamed.
+#[utoipa::path(
+    post, path = "/api/message", tag = "messages", request_body = Object,
+    responses((status = 200, description = "a message, or its events"), (status = "4XX", description = "refused")),
+)]
+async fn send_alias(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
+    send(state, verified, body).await
+}
+
+/// Count the tokens of a message, as the upstream counts them.
+#[utoipa::path(
+    post, path = "/api/v1/messages/count_tokens", tag = "messages", request_body = Object,
+    responses((status = 200, description = "`{\"input_tokens\": n}`"), (status = "4XX", description = "refused")),
+)]
+async fn count(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    counted(&state, &principal, body).await
+}
+
+/// Count the tokens of a message, as the upstream counts them.
+#[utoipa::path(
+    post, path = "/api/message/count_tokens", tag = "messages", request_body = Object,
+    responses((status = 200, description = "`{\"input_tokens\": n}`"), (status = "4XX", description = "refused")),
+)]
+async fn count_alias(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
+    count(state, verified, body).await
+}
+
+/// The longest answer of an upstream that counts: a number, or an error.
+const COUNT_BYTES: usize = 1 << 20;
+
+async fn counted(
+    state: &ApiState,
+    principal: &Principal,
+    mut body: Map<String, Value>,
+) -> ApiResult<Response> {
+    let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
+    let unknown = || ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found"));
+    let route = state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|_| unknown())?;
+    set_model(&mut body, &route.upstream_model);
+    let mut reply = route.upstream.relay("messages/count_tokens", body).await?;
+    let mut answer = Vec::new();
+    while let Some(piece) = reply.body.next().await {
+        let piece = piece?;
+        if answer.len() + piece.len() > COUNT_BYTES {
+            return Err(ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is too long."));
+        }
+        answer.extend_from_slice(&piece);
+    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let answer = serde_json::from_slice::<Value>(&answer)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&answer).into_owned().into());
+    if status.is_success() {
+        Ok(JsonAnswer(answer).into_response())
+    } else {
+        Err(ApiError::json(status, json!({ "detail": answer })))
+    }
+}
+
+/// Frames of OpenAI's dialect as Anthropic's events.
+fn events(frames: FrameStream, translator: StreamTranslator) -> impl Stream<Item = Bytes> + Send {
+    let state = Some((frames, translator));
+    stream::unfold(state, |state| async move {
+        let (mut frames, mut translator) = state?;
+        loop {
+            let (events, goes_on) = match frames.next().await {
+                Some(Ok(frame)) => (translator.push(&frame), true),
+                Some(Err(error)) => (translator.fail(&error.to_string()), false),
+                None => (translator.finish(), false),
+            };
+            let bytes = joined(&events);
+            if !bytes.is_empty() || !goes_on {
+                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator))));
+            }
+        }
+    })
+}
+
+fn joined(events: &[Frame]) -> Bytes {
+    match events {
+        [one] => one.raw.clone(),
+        several => several.iter().flat_map(|event| event.raw.iter().copied()).collect(),
+    }
+}

@@ -1,0 +1,451 @@
+//! `/api/models`, and custom models under `/api/v1/models`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json as JsonAnswer,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use breezeway_core::{ModelId, Permission, Principal};
+use breezeway_registry::{Model, NewOverlay, Overlay};
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::{ACCESS_PROHIBITED, ApiError, ApiResult, NOT_FOUND, UNAUTHORIZED},
+    extract::{Admin, Json, Query, Verified},
+    state::ApiState,
+    views::{grants, models},
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(list_v1))
+        .routes(routes!(base))
+        .routes(routes!(base_v1))
+        .routes(routes!(create))
+        .routes(routes!(overlays))
+        .routes(routes!(all_overlays))
+        .routes(routes!(show))
+        .routes(routes!(update))
+        .routes(routes!(toggle))
+        .routes(routes!(change_access))
+        .routes(routes!(delete))
+        .routes(routes!(delete_all))
+        .routes(routes!(tags))
+        .routes(routes!(export))
+        .routes(routes!(import))
+        .routes(routes!(sync))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct ListQuery {
+    /// Ask the upstreams now instead of answering what is known.
+    refresh: Option<bool>,
+}
+
+#[derive(Deserialize, IntoParams)]
+struct IdQuery {
+    /// The model.
+    id: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+struct OverlayQuery {
+    /// Only names and ids that contain this.
+    query: Option<String>,
+    /// Only those with this tag.
+    tag: Option<String>,
+    /// From 1.
+    page: Option<usize>,
+}
+
+/// A custom model as clients send it.
+#[derive(Deserialize, ToSchema)]
+struct ModelForm {
+    id: String,
+    base_model_id: Option<String>,
+    name: String,
+    #[schema(value_type = Object)]
+    meta: Map<String, Value>,
+    #[schema(value_type = Object)]
+    params: Map<String, Value>,
+    #[schema(value_type = Vec<Object>)]
+    access_grants: Option<Vec<Value>>,
+    #[serde(default = "yes")]
+    is_active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The id of a custom model.
+#[derive(Deserialize, ToSchema)]
+struct ModelIdForm {
+    id: String,
+}
+
+/// The access list of a custom model.
+#[derive(Deserialize, ToSchema)]
+struct AccessForm {
+    id: String,
+    #[schema(value_type = Vec<Object>)]
+    access_grants: Vec<Value>,
+}
+
+/// Custom models to import.
+#[derive(Deserialize, ToSchema)]
+struct ModelsForm {
+    models: Vec<ModelForm>,
+}
+
+impl ModelForm {
+    fn read(self) -> ApiResult<NewOverlay> {
+        let id = |text: &str| {
+            text.parse::<ModelId>().map_err(|error| {
+                ApiError::invalid("value_error", &["body", "id"], &error.to_string(), text.into())
+            })
+        };
+        Ok(NewOverlay {
+            id: id(&self.id)?,
+            base: self.base_model_id.as_deref().filter(|base| !base.is_empty()).map(id).transpose()?,
+            name: self.name,
+            params: self.params,
+            meta: self.meta,
+            grants: self.access_grants.as_deref().map(grants::parse),
+            active: self.is_active,
+        })
+    }
+}
+
+/// The models the caller may use.
+#[utoipa::path(
+    get, path = "/api/models", tag = "models", params(ListQuery),
+    responses((status = 200, description = "`{\"data\": […]}`"), (status = "4XX", description = "refused")),
+)]
+async fn list(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Query(query): Query<ListQuery>,
+) -> Response {
+    if query.refresh == Some(true) {
+        state.registry.refresh(true).await;
+    }
+    list_of(&state.registry.models(&principal))
+}
+
+/// The models the caller may use.
+#[utoipa::path(
+    get, path = "/api/v1/models", tag = "models", params(ListQuery),
+    responses((status = 200, description = "`{\"data\": […]}`"), (status = "4XX", description = "refused")),
+)]
+async fn list_v1(state: State<ApiState>, verified: Verified, query: Query<ListQuery>) -> Response {
+    list(state, verified, query).await
+}
+
+/// The upstreams' models, without custom ones.
+#[utoipa::path(
+    get, path = "/api/models/base", tag = "models",
+    responses((status = 200, description = "`{\"data\": […]}`"), (status = "4XX", description = "refused")),
+)]
+async fn base(State(state): State<ApiState>, Admin(_): Admin) -> Response {
+    list_of(&state.registry.base_models())
+}
+
+/// The overrides of upstream models.
+#[utoipa::path(
+    get, path = "/api/v1/models/base", tag = "models",
+    responses((status = 200, description = "a list"), (status = "4XX", description = "refused")),
+)]
+async fn base_v1(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+) -> JsonAnswer<Vec<Map<String, Value>>> {
+    let overlays = state.registry.overlays(&principal);
+    JsonAnswer(
+        overlays
+            .iter()
+            .filter(|overlay| overlay.base.is_none())
+            .map(|overlay| models::view(overlay))
+            .collect(),
+    )
+}
+
+fn list_of(list: &[Arc<Model>]) -> Response {
+    let entries: Vec<Arc<str>> = list.iter().map(|model| models::entry(model)).collect();
+    let length: usize = entries.iter().map(|entry| entry.len() + 1).sum();
+    let mut body = String::with_capacity(length + 12);
+    body.push_str("{\"data\":[");
+    for (number, entry) in entries.iter().enumerate() {
+        if number > 0 {
+            body.push(',');
+        }
+        body.push_str(entry);
+    }
+    body.push_str("]}");
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Make a custom model, or override an upstream's.
+#[utoipa::path(
+    post, path = "/api/v1/models/create", tag = "models", request_body = ModelForm,
+    responses((status = 200, description = "the model"), (status = "4XX", description = "refused")),
+)]
+async fn create(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Json(form): Json<ModelForm>,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    permitted(&state, &principal, "workspace.models")?;
+    let mut new = form.read()?;
+    may_share(&state, &principal, &mut new)?;
+    let overlay = state.registry.create_overlay(&principal, new).await?;
+    Ok(JsonAnswer(models::view(&overlay)))
+}
+
+/// List the custom models the caller may read, a page at a time.
+#[utoipa::path(
+    get, path = "/api/v1/models/list", tag = "models", params(OverlayQuery),
+    responses((status = 200, description = "`{\"items\": […], \"total\": n}`")),
+)]
+async fn overlays(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Query(query): Query<OverlayQuery>,
+) -> JsonAnswer<Value> {
+    const PAGE: usize = 30;
+    let text = query.query.as_deref().unwrap_or_default().to_lowercase();
+    let mut found = custom(&state, &principal);
+    found.retain(|overlay| {
+        let named =
+            overlay.name.to_lowercase().contains(&text) || overlay.id.as_str().to_lowercase().contains(&text);
+        named && query.tag.as_deref().is_none_or(|tag| tag_names(overlay).iter().any(|name| name == tag))
+    });
+    let skipped = query.page.unwrap_or(1).saturating_sub(1).saturating_mul(PAGE);
+    let items: Vec<_> = found
+        .iter()
+        .skip(skipped)
+        .take(PAGE)
+        .map(|overlay| with_owner(&state, &principal, overlay))
+        .collect();
+    JsonAnswer(json!({"items": items, "total": found.len()}))
+}
+
+/// All custom models the caller may read.
+#[utoipa::path(
+    get, path = "/api/v1/models/all", tag = "models",
+    responses((status = 200, description = "a list")),
+)]
+async fn all_overlays(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+) -> JsonAnswer<Vec<Map<String, Value>>> {
+    JsonAnswer(custom(&state, &principal).iter().map(|overlay| models::view(overlay)).collect())
+}
+
+/// One custom model.
+#[utoipa::path(
+    get, path = "/api/v1/models/model", tag = "models", params(IdQuery),
+    responses((status = 200, description = "the model"), (status = "4XX", description = "refused")),
+)]
+async fn show(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Query(query): Query<IdQuery>,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    let id = query.id.parse::<ModelId>().map_err(|_| ApiError::not_found())?;
+    match state.registry.overlay(&principal, &id) {
+        Ok(overlay) => Ok(JsonAnswer(with_owner(&state, &principal, &overlay))),
+        Err(breezeway_registry::Error::NoSuchModel(_)) => Err(ApiError::not_found()),
+        Err(breezeway_registry::Error::Forbidden(_)) => Err(ApiError::prohibited()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Replace a custom model.
+#[utoipa::path(
+    post, path = "/api/v1/models/model/update", tag = "models", request_body = ModelForm,
+    responses((status = 200, description = "the model"), (status = "4XX", description = "refused")),
+)]
+async fn update(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Json(form): Json<ModelForm>,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    let mut new = form.read()?;
+    may_share(&state, &principal, &mut new)?;
+    let overlay = state.registry.update_overlay(&principal, new).await?;
+    Ok(JsonAnswer(models::view(&overlay)))
+}
+
+/// Switch a custom model on or off.
+#[utoipa::path(
+    post, path = "/api/v1/models/model/toggle", tag = "models", params(IdQuery),
+    responses((status = 200, description = "the model"), (status = "4XX", description = "refused")),
+)]
+async fn toggle(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Query(query): Query<IdQuery>,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    let overlay = state.registry.toggle_overlay(&principal, &known(&query.id)?).await?;
+    Ok(JsonAnswer(models::view(&overlay)))
+}
+
+/// Replace the access list of a custom model.
+#[utoipa::path(
+    post, path = "/api/v1/models/model/access/update", tag = "models", request_body = AccessForm,
+    responses((status = 200, description = "the model"), (status = "4XX", description = "refused")),
+)]
+async fn change_access(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Json(form): Json<AccessForm>,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    let stored = state.registry.overlay(&principal, &known(&form.id)?)?;
+    let mut new = NewOverlay {
+        id: stored.id.clone(),
+        base: stored.base.clone(),
+        name: stored.name.clone(),
+        params: stored.params.clone(),
+        meta: stored.meta.clone(),
+        grants: Some(grants::parse(&form.access_grants)),
+        active: stored.active,
+    };
+    may_share(&state, &principal, &mut new)?;
+    let overlay = state.registry.update_overlay(&principal, new).await?;
+    Ok(JsonAnswer(models::view(&overlay)))
+}
+
+/// Delete a custom model.
+#[utoipa::path(
+    post, path = "/api/v1/models/model/delete", tag = "models", request_body = ModelIdForm,
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn delete(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Json(form): Json<ModelIdForm>,
+) -> ApiResult<JsonAnswer<bool>> {
+    state.registry.delete_overlay(&principal, &known(&form.id)?).await?;
+    Ok(JsonAnswer(true))
+}
+
+/// Delete every custom model.
+#[utoipa::path(
+    delete, path = "/api/v1/models/delete/all", tag = "models",
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn delete_all(State(state): State<ApiState>, Admin(principal): Admin) -> ApiResult<JsonAnswer<bool>> {
+    state.registry.import_overlays(&principal, Vec::new(), true).await?;
+    Ok(JsonAnswer(true))
+}
+
+/// The tags of the custom models the caller may read.
+#[utoipa::path(
+    get, path = "/api/v1/models/tags", tag = "models",
+    responses((status = 200, body = [String])),
+)]
+async fn tags(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Vec<String>> {
+    let mut names: Vec<String> =
+        custom(&state, &principal).iter().flat_map(|overlay| tag_names(overlay)).collect();
+    names.sort();
+    names.dedup();
+    JsonAnswer(names)
+}
+
+/// All custom models and overrides the caller may read, to import elsewhere.
+#[utoipa::path(
+    get, path = "/api/v1/models/export", tag = "models",
+    responses((status = 200, description = "a list"), (status = "4XX", description = "refused")),
+)]
+async fn export(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+) -> ApiResult<JsonAnswer<Vec<Map<String, Value>>>> {
+    permitted(&state, &principal, "workspace.models_export")?;
+    Ok(JsonAnswer(state.registry.overlays(&principal).iter().map(|overlay| models::view(overlay)).collect()))
+}
+
+/// Insert or replace custom models.
+#[utoipa::path(
+    post, path = "/api/v1/models/import", tag = "models", request_body = ModelsForm,
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn import(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Json(form): Json<ModelsForm>,
+) -> ApiResult<JsonAnswer<bool>> {
+    permitted(&state, &principal, "workspace.models_import")?;
+    let mut new = form.models.into_iter().map(ModelForm::read).collect::<ApiResult<Vec<_>>>()?;
+    for overlay in &mut new {
+        may_share(&state, &principal, overlay)?;
+    }
+    state.registry.import_overlays(&principal, new, false).await?;
+    Ok(JsonAnswer(true))
+}
+
+/// Have exactly the given custom models.
+#[utoipa::path(
+    post, path = "/api/v1/models/sync", tag = "models", request_body = ModelsForm,
+    responses((status = 200, description = "the models"), (status = "4XX", description = "refused")),
+)]
+async fn sync(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+    Json(form): Json<ModelsForm>,
+) -> ApiResult<JsonAnswer<Vec<Map<String, Value>>>> {
+    let new = form.models.into_iter().map(ModelForm::read).collect::<ApiResult<Vec<_>>>()?;
+    state.registry.import_overlays(&principal, new, true).await?;
+    Ok(JsonAnswer(state.registry.overlays(&principal).iter().map(|overlay| models::view(overlay)).collect()))
+}
+
+fn known(id: &str) -> ApiResult<ModelId> {
+    id.parse().map_err(|_| ApiError::new(StatusCode::UNAUTHORIZED, NOT_FOUND))
+}
+
+fn permitted(state: &ApiState, principal: &Principal, permission: &str) -> ApiResult<()> {
+    if state.auth.has_permission(principal, permission) {
+        Ok(())
+    } else {
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED))
+    }
+}
+
+/// Refuse grants to a wider audience than the caller may share with.
+fn may_share(state: &ApiState, principal: &Principal, new: &mut NewOverlay) -> ApiResult<()> {
+    match &new.grants {
+        Some(grants) if !super::may_share(&state.auth, principal, grants, "models") => {
+            Err(ApiError::new(StatusCode::FORBIDDEN, ACCESS_PROHIBITED))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn custom(state: &ApiState, principal: &Principal) -> Vec<Arc<Overlay>> {
+    let mut overlays = state.registry.overlays(principal);
+    overlays.retain(|overlay| overlay.base.is_some());
+    overlays
+}
+
+fn tag_names(overlay: &Overlay) -> Vec<String> {
+    let tags = overlay.meta.get("tags").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    tags.iter().filter_map(|tag| tag["name"].as_str().or(tag.as_str())).map(str::to_owned).collect()
+}
+
+fn with_owner(state: &ApiState, principal: &Principal, overlay: &Overlay) -> Map<String, Value> {
+    let mut view = models::view(overlay);
+    let owner = state.auth.account(&overlay.owner);
+    let owner = owner.map(|account| crate::views::accounts::AccountSummary::from(account.as_ref()));
+    view.insert("user".into(), json!(owner));
+    let writable = overlay.grants.allow(principal, &overlay.owner, Permission::Write);
+    view.insert("write_access".into(), writable.into());
+    view
+}

@@ -1,0 +1,172 @@
+//! `/openai`: the OpenAI-compatible connections as they are.
+
+use std::sync::Arc;
+
+use axum::{
+    Json as JsonAnswer,
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use breezeway_core::Principal;
+use breezeway_registry::{ConnectionKind, Route, UpstreamReply};
+use breezeway_wire::ChatRequest;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{chat, embeddings::set_model};
+use crate::{
+    error::{ApiError, ApiResult, MODEL_NOT_FOUND},
+    extract::{JsonObject, Verified},
+    state::ApiState,
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(models))
+        .routes(routes!(models_of))
+        .routes(routes!(complete))
+        .routes(routes!(respond))
+        .routes(routes!(other))
+}
+
+/// The models of the OpenAI-compatible connections.
+#[utoipa::path(
+    get, path = "/openai/models", tag = "openai",
+    responses((status = 200, description = "a list of models"), (status = "4XX", description = "refused")),
+)]
+async fn models(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Value> {
+    let models = state.registry.models(&principal);
+    let data: Vec<Value> = models
+        .iter()
+        .filter(|model| !model.is_custom())
+        .filter_map(|model| {
+            let offer =
+                model.offers.last().filter(|offer| offer.connection.kind == ConnectionKind::OpenAi)?;
+            let mut entry = offer.entry.details.clone();
+            entry.insert("id".into(), model.id.as_str().into());
+            entry.insert("name".into(), model.name.as_str().into());
+            entry.insert("owned_by".into(), "openai".into());
+            entry.insert("urlIdx".into(), offer.connection.index.into());
+            Some(entry.into())
+        })
+        .collect();
+    JsonAnswer(json!({"object": "list", "data": data}))
+}
+
+/// The models of one connection, in its own words.
+#[utoipa::path(
+    get, path = "/openai/models/{index}", tag = "openai", params(("index" = usize, Path)),
+    responses((status = 200, description = "a list of models"), (status = "4XX", description = "refused")),
+)]
+async fn models_of(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Path(index): Path<usize>,
+) -> ApiResult<JsonAnswer<Value>> {
+    let Some((connection, _)) = state.registry.upstream(ConnectionKind::OpenAi, index) else {
+        return Err(ApiError::not_found());
+    };
+    let models = state.registry.models(&principal);
+    let data: Vec<Value> = models
+        .iter()
+        .filter(|model| !model.is_custom())
+        .flat_map(|model| &model.offers)
+        .filter(|offer| Arc::ptr_eq(&offer.connection, &connection) || *offer.connection == *connection)
+        .map(|offer| offer.entry.details.clone().into())
+        .collect();
+    Ok(JsonAnswer(json!({"object": "list", "data": data})))
+}
+
+/// Answer a chat at the connection that has the model, with nothing added.
+#[utoipa::path(
+    post, path = "/openai/chat/completions", tag = "openai", request_body = Object,
+    responses((status = 200, description = "the upstream's answer"), (status = "4XX", description = "refused")),
+)]
+async fn complete(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    JsonObject(body): JsonObject,
+) -> ApiResult<Response> {
+    let request = ChatRequest::new(body);
+    let name = request.model().unwrap_or_default().to_owned();
+    match state.chat.relay(&principal, request).await {
+        Ok(answer) => Ok(chat::response(answer)),
+        Err(breezeway_chat::Error::NoSuchModel) => Err(unknown_model(&name)),
+        Err(breezeway_chat::Error::Registry(breezeway_registry::Error::Forbidden(_))) => {
+            Err(forbidden_model())
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Pass a request of the Responses API on.
+#[utoipa::path(
+    post, path = "/openai/responses", tag = "openai", request_body = Object,
+    responses((status = 200, description = "the upstream's answer"), (status = "4XX", description = "refused")),
+)]
+async fn respond(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    JsonObject(mut body): JsonObject,
+) -> ApiResult<Response> {
+    let route = route(&state, &principal, &body)?;
+    set_model(&mut body, &route.upstream_model);
+    Ok(passed_on(route.upstream.relay("responses", body).await?))
+}
+
+/// Any other path of the upstream's API, if that is switched on.
+#[utoipa::path(
+    post, path = "/openai/{*path}", tag = "openai", params(("path" = String, Path)), request_body = Object,
+    responses((status = 200, description = "the upstream's answer"), (status = "4XX", description = "refused")),
+)]
+async fn other(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Path(path): Path<String>,
+    body: Result<JsonObject, ApiError>,
+) -> ApiResult<Response> {
+    if !state.config.openai_passthrough {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "Direct API passthrough is disabled. Set ENABLE_OPENAI_API_PASSTHROUGH=True to enable.",
+        ));
+    }
+    let JsonObject(mut body) = body?;
+    // A path is joined to the connection's address; one that climbs out of it is refused.
+    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+        || path.contains(['?', '#', '%'])
+    {
+        return Err(ApiError::not_found());
+    }
+    let route = route(&state, &principal, &body)?;
+    set_model(&mut body, &route.upstream_model);
+    Ok(passed_on(route.upstream.relay(&path, body).await?))
+}
+
+fn route(state: &ApiState, principal: &Principal, body: &Map<String, Value>) -> ApiResult<Route> {
+    let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
+    state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|error| match error {
+        breezeway_registry::Error::NoSuchModel(_) => unknown_model(model),
+        breezeway_registry::Error::Forbidden(_) => forbidden_model(),
+        other => other.into(),
+    })
+}
+
+fn unknown_model(name: &str) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, format!("Model '{name}' was not found"))
+}
+
+fn forbidden_model() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, MODEL_NOT_FOUND)
+}
+
+fn passed_on(reply: UpstreamReply) -> Response {
+    let mut response = Body::from_stream(reply.body).into_response();
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Some(content_type) = reply.content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}

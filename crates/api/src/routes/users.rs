@@ -1,0 +1,301 @@
+//! `/api/v1/users`: the admin's view of accounts, and permissions.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use axum::{
+    Json as JsonAnswer,
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use breezeway_auth::{Account, AccountChange, AuthSettings};
+use breezeway_core::UserId;
+use http::{HeaderValue, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::auths::role;
+use crate::{
+    error::{ApiError, ApiResult, NOT_FOUND},
+    extract::{Admin, Json, Query, Verified},
+    state::ApiState,
+    views::accounts::{AccountList, AccountSummary, AccountView, groups_of},
+};
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(list_all))
+        .routes(routes!(search))
+        .routes(routes!(own_permissions))
+        .routes(routes!(own_groups))
+        .routes(routes!(default_permissions, change_default_permissions))
+        .routes(routes!(show, delete))
+        .routes(routes!(picture))
+        .routes(routes!(update))
+}
+
+/// Accounts on one page of the list.
+const PAGE: usize = 30;
+
+/// Which accounts to list.
+#[derive(Deserialize, IntoParams)]
+struct ListQuery {
+    /// Only those whose name or address contains this.
+    query: Option<String>,
+    /// `name`, `email`, `role`, `created_at`, `last_active_at` or `updated_at`.
+    order_by: Option<String>,
+    /// `asc` or `desc`.
+    direction: Option<String>,
+    /// From 1.
+    page: Option<usize>,
+}
+
+/// What to change of an account.
+#[derive(Deserialize, ToSchema)]
+struct UpdateAccount {
+    role: Option<String>,
+    name: Option<String>,
+    email: Option<String>,
+    profile_image_url: Option<String>,
+    password: Option<String>,
+}
+
+/// List accounts, a page at a time.
+#[utoipa::path(
+    get, path = "/api/v1/users/", tag = "users", params(ListQuery),
+    responses((status = 200, body = AccountList), (status = "4XX", description = "refused")),
+)]
+async fn list(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Query(query): Query<ListQuery>,
+) -> JsonAnswer<AccountList> {
+    JsonAnswer(page_of(&state, &query))
+}
+
+/// List all accounts.
+#[utoipa::path(
+    get, path = "/api/v1/users/all", tag = "users",
+    responses((status = 200, body = AccountList), (status = "4XX", description = "refused")),
+)]
+async fn list_all(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<AccountList> {
+    let query = ListQuery { query: None, order_by: None, direction: None, page: None };
+    let accounts = matching(&state, &query);
+    let total = accounts.len();
+    JsonAnswer(AccountList { users: views(&state, &accounts), total })
+}
+
+/// Find accounts to share with: names and addresses, no more.
+#[utoipa::path(
+    get, path = "/api/v1/users/search", tag = "users", params(ListQuery),
+    responses((status = 200, description = "accounts"), (status = "4XX", description = "refused")),
+)]
+async fn search(
+    State(state): State<ApiState>,
+    Verified(_): Verified,
+    Query(query): Query<ListQuery>,
+) -> JsonAnswer<Value> {
+    let accounts = matching(&state, &query);
+    let total = accounts.len();
+    let users: Vec<AccountSummary> =
+        slice(accounts, &query).iter().map(|account| account.as_ref().into()).collect();
+    JsonAnswer(json!({"users": users, "total": total}))
+}
+
+/// What the caller may do.
+#[utoipa::path(
+    get, path = "/api/v1/users/permissions", tag = "users",
+    responses((status = 200, description = "a tree of booleans")),
+)]
+async fn own_permissions(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Value> {
+    JsonAnswer(state.auth.permissions(&principal))
+}
+
+/// The groups the caller is in.
+#[utoipa::path(
+    get, path = "/api/v1/users/groups", tag = "users",
+    responses((status = 200, description = "groups")),
+)]
+async fn own_groups(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Value> {
+    let groups = state.auth.groups();
+    let own: Vec<Value> = groups
+        .iter()
+        .filter(|group| group.members.contains(&principal.user))
+        .map(|group| json!({"id": group.id.as_str(), "name": group.name}))
+        .collect();
+    JsonAnswer(own.into())
+}
+
+/// What plain users may do unless a group says more.
+#[utoipa::path(
+    get, path = "/api/v1/users/default/permissions", tag = "users",
+    responses((status = 200, description = "a tree of booleans"), (status = "4XX", description = "refused")),
+)]
+async fn default_permissions(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Value> {
+    JsonAnswer(state.auth.settings().permissions.clone())
+}
+
+/// Change what plain users may do.
+#[utoipa::path(
+    post, path = "/api/v1/users/default/permissions", tag = "users", request_body = Object,
+    responses((status = 200, description = "the tree"), (status = "4XX", description = "refused")),
+)]
+async fn change_default_permissions(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(tree): Json<Value>,
+) -> ApiResult<JsonAnswer<Value>> {
+    if !tree.is_object() {
+        return Err(ApiError::invalid(
+            "dict_type",
+            &["body"],
+            "Input should be a valid dictionary",
+            Value::Null,
+        ));
+    }
+    let mut settings = AuthSettings::clone(&state.auth.settings());
+    settings.permissions = tree;
+    state.auth.update_settings(settings).await?;
+    Ok(JsonAnswer(state.auth.settings().permissions.clone()))
+}
+
+/// One account.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = AccountView), (status = "4XX", description = "refused")),
+)]
+async fn show(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<AccountView>> {
+    let account = account(&state, &id)?;
+    Ok(JsonAnswer(AccountView::new(&account, &groups_of(&account, &state.auth.groups()))))
+}
+
+/// Delete an account.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn delete(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<bool>> {
+    if let Ok(id) = id.parse::<UserId>() {
+        state.auth.delete_account(&id).await?;
+    }
+    Ok(JsonAnswer(true))
+}
+
+/// An account's picture.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/profile/image", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, description = "a picture"), (status = 302, description = "where it is")),
+)]
+async fn picture(
+    State(state): State<ApiState>,
+    Verified(_): Verified,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let account = account(&state, &id)?;
+    let url = &account.profile_image_url;
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(Redirect::to(url).into_response());
+    }
+    if let Some(picture) = data_url(url) {
+        return Ok(picture);
+    }
+    let drawn = initial(&account.name);
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], drawn).into_response())
+}
+
+/// Change an account.
+#[utoipa::path(
+    post, path = "/api/v1/users/{id}/update", tag = "users", params(("id" = String, Path)),
+    request_body = UpdateAccount,
+    responses((status = 200, body = AccountView), (status = "4XX", description = "refused")),
+)]
+async fn update(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+    Json(form): Json<UpdateAccount>,
+) -> ApiResult<JsonAnswer<AccountView>> {
+    let id = account(&state, &id)?.id.clone();
+    let change = AccountChange {
+        email: form.email,
+        name: form.name,
+        role: form.role.as_deref().map(role).transpose()?,
+        profile_image_url: form.profile_image_url,
+        profile: None,
+        password: form.password.filter(|password| !password.is_empty()).map(Into::into),
+    };
+    let account = state.auth.update_account(&id, change).await?;
+    Ok(JsonAnswer(AccountView::new(&account, &groups_of(&account, &state.auth.groups()))))
+}
+
+fn account(state: &ApiState, id: &str) -> ApiResult<Arc<Account>> {
+    let id = id.parse::<UserId>().map_err(|_| ApiError::bad_request(NOT_FOUND))?;
+    state.auth.account(&id).ok_or_else(|| ApiError::bad_request(NOT_FOUND))
+}
+
+fn page_of(state: &ApiState, query: &ListQuery) -> AccountList {
+    let accounts = matching(state, query);
+    let total = accounts.len();
+    AccountList { users: views(state, &slice(accounts, query)), total }
+}
+
+fn slice(accounts: Vec<Arc<Account>>, query: &ListQuery) -> Vec<Arc<Account>> {
+    let skipped = query.page.unwrap_or(1).saturating_sub(1).saturating_mul(PAGE);
+    accounts.into_iter().skip(skipped).take(PAGE).collect()
+}
+
+fn views(state: &ApiState, accounts: &[Arc<Account>]) -> Vec<AccountView> {
+    let groups = state.auth.groups();
+    accounts.iter().map(|account| AccountView::new(account, &groups_of(account, &groups))).collect()
+}
+
+fn matching(state: &ApiState, query: &ListQuery) -> Vec<Arc<Account>> {
+    let wanted = query.query.as_deref().unwrap_or_default().to_lowercase();
+    let mut accounts = state.auth.accounts();
+    accounts
+        .retain(|account| account.name.to_lowercase().contains(&wanted) || account.email.contains(&wanted));
+    let order: fn(&Account, &Account) -> Ordering = match query.order_by.as_deref() {
+        Some("name") => |a, b| a.name.cmp(&b.name),
+        Some("email") => |a, b| a.email.cmp(&b.email),
+        Some("role") => |a, b| a.role.as_str().cmp(b.role.as_str()),
+        Some("last_active_at") => |a, b| a.last_active_at.cmp(&b.last_active_at),
+        Some("updated_at") => |a, b| a.updated_at.cmp(&b.updated_at),
+        _ => |a, b| a.created_at.cmp(&b.created_at),
+    };
+    accounts.sort_by(|a, b| order(a, b).then_with(|| a.id.cmp(&b.id)));
+    if query.direction.as_deref() == Some("desc") {
+        accounts.reverse();
+    }
+    accounts
+}
+
+/// A picture that is kept as a `data:` URL, if it is an image of a kind that cannot carry a script.
+fn data_url(url: &str) -> Option<Response> {
+    use base64::Engine as _;
+
+    let (media_type, data) = url.strip_prefix("data:")?.split_once(";base64,")?;
+    let media_type = ["image/png", "image/jpeg", "image/gif", "image/webp"]
+        .into_iter()
+        .find(|&allowed| allowed == media_type)?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok()?;
+    Some(([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], bytes).into_response())
+}
+
+/// A disc with the first letter of a name.
+fn initial(name: &str) -> String {
+    let letter = name.chars().find(|sign| sign.is_alphanumeric()).unwrap_or('?').to_uppercase();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 64 64\"><circle cx=\"32\" cy=\"32\" r=\"32\" fill=\"#4a6572\"/>\
+         <text x=\"32\" y=\"42\" font-family=\"sans-serif\" font-size=\"30\" text-anchor=\"middle\" fill=\"#fff\">{letter}</text></svg>"
+    )
+}

@@ -1,0 +1,57 @@
+//! Server-sent events: answers that arrive piece by piece.
+
+use std::{convert::Infallible, pin::Pin};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use breezeway_registry::{FrameStream, UpstreamError};
+use breezeway_wire::openai;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderValue, header};
+
+/// A response of pieces that are sent as soon as they are there. Dropping the response drops the
+/// stream, and with it whatever it is fed by.
+pub(crate) fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let body = Body::from_stream(pieces.map(Ok::<_, Infallible>));
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies that buffer answers keep their hands off this one.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The frames of a chat answer, byte for byte. If it breaks off, an error event and the end mark
+/// follow what came: the status has been sent, so this is the only way left to say so.
+pub(crate) fn chat_frames(frames: FrameStream) -> impl Stream<Item = Bytes> + Send {
+    until_error(frames, |frame| frame.raw, |error| openai::error_event(&error.to_string()))
+}
+
+/// Map the frames of a stream up to its first error, and that error to a last piece.
+fn until_error<F>(
+    frames: FrameStream,
+    piece: F,
+    last: fn(&UpstreamError) -> Bytes,
+) -> Pin<Box<dyn Stream<Item = Bytes> + Send>>
+where
+    F: Fn(breezeway_wire::Frame) -> Bytes + Send + 'static,
+{
+    let ended = stream::unfold(Some((frames, piece)), move |state| async move {
+        let (mut frames, piece) = state?;
+        match frames.next().await? {
+            Ok(frame) => {
+                let bytes = piece(frame);
+                Some((bytes, Some((frames, piece))))
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "A stream broke off");
+                Some((last(&error), None))
+            }
+        }
+    });
+    Box::pin(ended)
+}

@@ -1,0 +1,38 @@
+//! Passages: what a search found, as `sources` and the query routes show it.
+
+use breezeway_knowledge::File;
+use breezeway_retrieval::Passage;
+use serde_json::{Map, Value};
+
+use super::files;
+
+/// `metadata` of a passage: where it comes from, for citations.
+pub fn metadata(file: &File, passage: &Passage, embedding: &str) -> Map<String, Value> {
+    let chunk = &passage.chunk.chunk;
+    let mut metadata = Map::new();
+    metadata.insert("source".into(), file.name.as_str().into());
+    metadata.insert("name".into(), file.name.as_str().into());
+    metadata.insert("file_id".into(), file.id.as_str().into());
+    metadata.insert("hash".into(), file.text_hash.clone().into());
+    metadata.insert("file_hash".into(), files::hash(file).into());
+    metadata.insert("created_by".into(), file.owner.as_str().into());
+    metadata.insert("content_type".into(), file.media_type.as_str().into());
+    metadata.insert("size".into(), file.size_bytes.into());
+    metadata.insert("start_index".into(), chunk.start.into());
+    metadata.insert("end_index".into(), chunk.end.into());
+    if let Some(page) = chunk.page {
+        metadata.insert("page".into(), page.into());
+        metadata.insert("page_label".into(), (page + 1).to_string().into());
+    }
+    if !chunk.headings.is_empty() {
+        metadata.insert("headings".into(), chunk.headings.clone().into());
+    }
+    metadata.insert("embedding_config".into(), embedding.into());
+    metadata
+}
+
+/// The similarity shown for a passage. Where nothing was compared, because no embedding model is
+/// there, it is that of a right angle: neither alike nor opposed.
+pub(crate) fn similarity(passage: &Passage) -> f32 {
+    passage.similarity().unwrap_or(0.5)
+}
