@@ -10,7 +10,7 @@ use breezeway_knowledge::{LogOp, Seq};
 
 use crate::{
     counters::{self, Counter},
-    db::Tx,
+    db::{INTEGRITY, Tx},
     log,
 };
 
@@ -81,23 +81,16 @@ const RULES: &[(&str, &str)] = &[
          WHERE id > (SELECT last FROM counters WHERE name = 'chunk')",
     ),
     (
-        "vector {} is used by no chunk",
-        "SELECT lower(hex(hash)) AS id FROM vectors WHERE hash NOT IN (SELECT hash FROM chunks)",
-    ),
-    (
-        "the database file is damaged: {}",
-        "SELECT quick_check AS id FROM pragma_quick_check WHERE quick_check <> 'ok'",
-    ),
-    (
-        "table `{}` has a reference to nothing",
-        "SELECT DISTINCT \"table\" AS id FROM pragma_foreign_key_check",
+        "vectors without any chunk: {}",
+        "SELECT CAST(count(*) AS TEXT) AS id FROM vectors WHERE hash NOT IN (SELECT hash FROM chunks) \
+         HAVING count(*) > 0",
     ),
 ];
 
 /// One sentence for each contradiction found.
 pub(crate) fn run(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
     let mut findings = Vec::new();
-    for (sentence, sql) in RULES {
+    for (sentence, sql) in RULES.iter().chain(INTEGRITY) {
         let found = tx.query(&format!("{sql} LIMIT ?1"), &[EACH.into()], |row| row.text("id"))?;
         findings.extend(found.iter().map(|id| sentence.replace("{}", id)));
     }

@@ -13,6 +13,7 @@ mod value;
 mod tests;
 
 pub(crate) use self::{
+    dialect::INTEGRITY,
     pool::{Pool, PoolConfig},
     tx::Tx,
     value::{Row, Value, unreadable},

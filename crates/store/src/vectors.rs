@@ -63,11 +63,12 @@ impl Gains {
         vector: &Vector,
         own: bool,
     ) -> Result<(), StoreError> {
-        let users = users(tx, hash)?;
-        if (users.is_empty() && !own) || !insert(tx, fingerprint, hash, vector)? {
+        if (!own && !is_used(tx, hash)?) || !insert(tx, fingerprint, hash, vector)? {
             return Ok(());
         }
-        for (file, chunks) in users {
+        // Asked only for vectors that are new: a text can be in every file there is, and then this
+        // is not something to do on every commit.
+        for (file, chunks) in users(tx, hash)? {
             let range = self.0.entry(file).or_insert(chunks);
             range.first = range.first.min(chunks.first);
             range.last = range.last.max(chunks.last);
@@ -79,6 +80,14 @@ impl Gains {
     pub(crate) fn log(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         self.0.iter().try_for_each(|(file, chunks)| log::append(tx, file, *chunks, LogOp::Embedded))
     }
+}
+
+fn is_used(tx: &mut Tx<'_>, hash: &ChunkHash) -> Result<bool, StoreError> {
+    tx.query_one(
+        "SELECT EXISTS (SELECT 1 FROM chunks WHERE hash = ?1) AS used",
+        &[Value::blob(&hash.0)],
+        |row| row.bool("used"),
+    )
 }
 
 /// The files with chunks of this text, and from which to which.

@@ -67,3 +67,15 @@ pub(super) fn set_version(connection: &Connection, version: u32) -> rusqlite::Re
     connection
         .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};"))
 }
+
+/// What the database finds when it looks at itself: queries as in [`crate::check`], one column `id`.
+pub(crate) const INTEGRITY: &[(&str, &str)] = &[
+    (
+        "the database file is damaged: {}",
+        "SELECT quick_check AS id FROM pragma_quick_check WHERE quick_check <> 'ok'",
+    ),
+    (
+        "table `{}` has a reference to nothing",
+        "SELECT DISTINCT \"table\" AS id FROM pragma_foreign_key_check",
+    ),
+];

@@ -183,7 +183,14 @@ fn connect(config: &PoolConfig) -> rusqlite::Result<Connection> {
 }
 
 fn become_writer(connection: &Connection, config: &PoolConfig) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        // Some network file systems have no shared memory. All promises hold, but for the speed.
+        tracing::warn!(
+            journal.mode = mode,
+            "The database cannot use a write-ahead log; readers will wait for writers"
+        );
+    }
     // What a call has written is in the operating system's hands when it answers, and a process
     // that is killed (SIGKILL, a panic, out of memory) loses nothing. NORMAL leaves the fsync to the
     // checkpoint: if the machine itself loses power the last commits may be missing, whole and in
@@ -191,7 +198,9 @@ fn become_writer(connection: &Connection, config: &PoolConfig) -> rusqlite::Resu
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let limit = i64::try_from(config.wal_limit_bytes).unwrap_or(i64::MAX);
     connection.pragma_update(None, "journal_size_limit", limit)?;
-    // Deleted text is overwritten where its page is written anyway.
-    connection.pragma_update(None, "secure_delete", "FAST")?;
+    // Deleted means gone: what a row or a page held is overwritten with zeros, and so is what the log
+    // held once it is folded in. FAST would spare pages that are given back whole, which is where
+    // long texts are.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(())
 }

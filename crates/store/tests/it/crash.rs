@@ -26,8 +26,10 @@ async fn the_writer_that_is_killed() {
         let id =
             store.insert_file(new_file("a.txt", number), None, at(round.into())).await.expect("inserted").id;
         let claim = store.claim_pending(at(1_000_000), LEASE).await.expect("asked").expect("one is pending");
-        let texts = [number, number + 1, number + 2, number];
-        let done = store.commit_file(commit(&claim, &texts, &texts[..2]), at(1_000_001)).await;
+        // Large enough that most of the time is spent inside the transaction, and sharing its texts
+        // with the files before and after.
+        let texts: Vec<_> = (number..number + 200).collect();
+        let done = store.commit_file(commit(&claim, &texts, &texts[..100]), at(1_000_001)).await;
         assert!(done.expect("committed"));
         println!("committed {}", claim.file.id);
         recent.push_back(id);
@@ -47,7 +49,7 @@ async fn a_killed_writer_loses_nothing_it_has_answered() {
     let _folder = temp.close();
     let program = std::env::current_exe().expect("a test knows its program");
 
-    for round in 0..6 {
+    for round in 0..8 {
         let mut child = Command::new(&program)
             .args(["--exact", "crash::the_writer_that_is_killed", "--nocapture"])
             .env(PATH, &path)
@@ -65,7 +67,8 @@ async fn a_killed_writer_loses_nothing_it_has_answered() {
                 kept.retain(|it| it != id);
             }
         };
-        for _ in 0..10 + round * 7 {
+        // The first is killed while it starts.
+        for _ in 0..round * 3 {
             note(&lines.next().expect("the writer goes on until it is killed").expect("text"));
         }
         child.kill().expect("killed");
@@ -76,7 +79,7 @@ async fn a_killed_writer_loses_nothing_it_has_answered() {
 
         let store = open(&path).await;
         assert_eq!(store.check().await.expect("checked"), [""; 0], "round {round}");
-        assert!(!kept.is_empty());
+        assert!(round == 0 || !kept.is_empty());
         for id in &kept {
             let id = id.parse().expect("an id");
             let file = store.file(&id).await.expect("read").expect("a committed file is there");
@@ -90,9 +93,6 @@ async fn a_killed_writer_loses_nothing_it_has_answered() {
         let ids: Vec<_> =
             store.files(&all).await.expect("listed").items.into_iter().map(|file| file.id).collect();
         store.delete_files(&ids).await.expect("deleted");
-        assert_eq!(
-            store.last_seq().await.expect("read").0 > 0,
-            store.check().await.expect("checked").is_empty()
-        );
+        assert_eq!(store.check().await.expect("checked"), [""; 0], "round {round}, emptied");
     }
 }

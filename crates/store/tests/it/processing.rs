@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     EVERYTHING, LEASE, TempStore, at, commit, committed, hash, insert, model, open, raw, vector, vectors,
+    word,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,4 +212,36 @@ async fn a_range_reads_what_still_exists_of_it() {
     let range = ChunkRange { first: all[1].id, last: all[2].id };
     let left = temp.store.chunks(range, None).await.expect("read");
     assert_eq!(left, all[2..3]);
+}
+
+#[tokio::test]
+async fn a_deleted_text_is_in_no_byte_of_the_closed_database() {
+    let temp = TempStore::new().await;
+    let secret = "the night tram to the harbour is cancelled ".repeat(500);
+    let file = insert(&temp.store, "secret.txt", 1).await;
+    let claim = temp.store.claim_pending(at(2), LEASE).await.expect("asked").expect("it is pending");
+    let chunk = NewChunk {
+        text: secret.clone(),
+        start: 0,
+        end: secret.len(),
+        page: None,
+        headings: Vec::new(),
+        hash: ChunkHash::of(&secret),
+    };
+    let document = breezeway_knowledge::Document { text: secret, ..Default::default() };
+    let whole = FileCommit { document, chunks: vec![chunk], ..commit(&claim, &[], &[]) };
+    assert!(temp.store.commit_file(whole, at(3)).await.expect("committed"));
+    committed(&temp.store, "other.txt", &[1, 2], &[1]).await;
+
+    temp.store.delete_files(&[file.id]).await.expect("deleted");
+
+    let path = temp.path();
+    let folder = temp.close();
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("listed").map(|it| it.expect("read").file_name()).collect();
+    assert_eq!(names, ["test.db"], "closing folds the log into the file");
+    let bytes = std::fs::read(path).expect("read");
+    let found = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    assert!(found(word(1).as_bytes()), "the other text is there as it is");
+    assert!(!found(b"night tram"));
 }
