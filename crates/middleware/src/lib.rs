@@ -1,5 +1,28 @@
 #![doc = include_str!("../README.md")]
 
+mod compression;
+mod config;
+mod cors;
 mod credentials;
+mod panic;
+mod request_id;
+mod security_headers;
+mod stack;
+mod timing;
+mod trace;
 
-pub use self::credentials::AuthRefusal;
+#[cfg(test)]
+mod testing;
+
+pub use self::{
+    compression::{Compressible, compression},
+    config::{InvalidConfig, MiddlewareConfig},
+    cors::cors,
+    credentials::{AuthRefusal, Credentials, CredentialsLayer},
+    panic::{GuardedBody, PanicGuard, PanicGuardLayer},
+    request_id::{RequestId, SetRequestId, SetRequestIdLayer},
+    security_headers::{SecurityHeaders, SecurityHeadersLayer},
+    stack::{Body, Stack, stack},
+    timing::{Timing, TimingLayer},
+    trace::{Trace, TraceLayer, TracedBody},
+};

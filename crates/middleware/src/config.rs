@@ -1,0 +1,41 @@
+//! What a deployment may decide about the layers.
+
+/// Settings of the layers. They are checked when the layers are made from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MiddlewareConfig {
+    /// The header an API key may come in where `Authorization` is taken by a proxy.
+    pub api_key_header: String,
+    /// Origins whose pages may call with their credentials; `*` for all of them.
+    pub cors_origins: Vec<String>,
+    /// Whether answers are compressed for clients that ask for it.
+    pub compression: bool,
+    /// Headers set on every answer that does not have them, by name and value.
+    pub security_headers: Vec<(String, String)>,
+}
+
+impl Default for MiddlewareConfig {
+    /// What Open WebUI does, and the one security header that no deployment can object to.
+    fn default() -> Self {
+        Self {
+            api_key_header: "x-api-key".into(),
+            cors_origins: vec!["*".into()],
+            compression: true,
+            security_headers: vec![("x-content-type-options".into(), "nosniff".into())],
+        }
+    }
+}
+
+/// A setting of the layers that no layer can be made from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidConfig {
+    /// Not the name of a header.
+    #[error("`{0}` is no name of a header")]
+    HeaderName(String),
+    /// Not a value that a header can have.
+    #[error("the header `{0}` cannot have the value it is given")]
+    HeaderValue(String),
+    /// Not an origin.
+    #[error("`{0}` is no origin; write it like `https://chat.example.org`")]
+    Origin(String),
+}
