@@ -1,1 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+mod embeddings;
+mod passthrough;
+mod time;
+mod upstream;
+
+pub use self::{
+    embeddings::{OllamaEmbedder, OllamaEmbeddings},
+    passthrough::{PassBody, Passthrough, PassthroughConfig},
+    upstream::OllamaUpstream,
+};

@@ -1,0 +1,226 @@
+//! The passthrough: Ollama's API behind our accounts.
+//!
+//! It looks into a request just far enough to know which model is meant and hands the bytes on, in
+//! both directions, as they come. What it answers itself are the lists, which are merged over all
+//! connections, and refusals.
+
+mod body;
+mod failure;
+mod forward;
+mod lists;
+mod name;
+mod routes;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use breezeway_core::{Principal, Role};
+use breezeway_registry::{Connection, ConnectionKind, Error, Registry, Route};
+use breezeway_upstream::{BoxError, HttpClient, RequestBody};
+use bytes::Bytes;
+use http::{Method, Request, Response, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower::Service;
+use tracing::debug;
+
+pub use self::body::PassBody;
+use self::{
+    body::json,
+    failure::Failure,
+    forward::Forward,
+    routes::{Found, Kind},
+};
+
+/// What the passthrough needs to know.
+#[derive(Clone, Debug)]
+pub struct PassthroughConfig {
+    /// Most bytes of a request that is read whole, to find out which model it is for.
+    pub max_request_bytes: usize,
+}
+
+impl Default for PassthroughConfig {
+    fn default() -> Self {
+        // Some pictures in base64.
+        Self { max_request_bytes: 32 << 20 }
+    }
+}
+
+/// Serves Ollama's API: the request's path is the one behind `/ollama`, its [`Principal`] is in the
+/// extensions. Clones share everything.
+///
+/// # Design
+/// It is a plain service instead of a set of handlers: a body that is only handed on needs no
+/// extractor, and an answer that is only handed on keeps its length, type and pieces.
+#[derive(Clone)]
+pub struct Passthrough {
+    registry: Registry,
+    client: HttpClient,
+    config: PassthroughConfig,
+}
+
+impl Passthrough {
+    /// Serve the Ollama connections of `registry`.
+    pub fn new(registry: Registry, client: HttpClient, config: PassthroughConfig) -> Self {
+        Self { registry, client, config }
+    }
+
+    async fn answer(&self, head: &Parts, body: RequestBody) -> Result<Response<PassBody>, Failure> {
+        if routes::is_alive(head) {
+            return Ok(json(200, &serde_json::json!({"status": true})));
+        }
+        let principal = head.extensions.get::<Principal>().ok_or(Failure::NotAuthenticated)?;
+        if principal.role == Role::Pending {
+            return Err(Failure::Prohibited);
+        }
+        let found = routes::find(&head.method, head.uri.path())?;
+        if found.admins_only && !principal.is_admin() {
+            return Err(Failure::Prohibited);
+        }
+        if !self.connections().iter().any(|connection| connection.enabled) {
+            return Err(Failure::Disabled);
+        }
+        if !self.registry.is_warm() {
+            // Right after the start nothing is known yet, and "not found" would be wrong.
+            self.registry.refresh(false).await;
+        }
+        match found.kind {
+            Kind::Tags => self.tags(principal, found.index).await,
+            Kind::Models => self.models(principal, found.index),
+            Kind::Loaded => self.loaded(found.index).await,
+            Kind::Version => self.version(found.index).await,
+            Kind::Unload => self.unload(principal, body).await,
+            Kind::Ask { fields } => self.ask(principal, head, body, &found, fields).await,
+            Kind::Change { fields } => {
+                let response = self.ask(principal, head, body, &found, fields).await?;
+                self.registry.refresh(false).await;
+                // Ollama answers with nothing, and Open WebUI's clients read JSON.
+                drop(response);
+                Ok(json(200, &true.into()))
+            }
+            Kind::Stream { refreshes } => {
+                let connection = self.connection(found.index)?;
+                let forward = Forward { head, path: found.path, method: found.method(head), json: refreshes };
+                let response = self.forward(&connection, forward, body).await?;
+                Ok(match refreshes {
+                    true => response.map(|body| body.then_refresh(self.registry.clone())),
+                    false => response,
+                })
+            }
+        }
+    }
+
+    /// Hand a request on to the connection that serves its model.
+    async fn ask(
+        &self,
+        principal: &Principal,
+        head: &Parts,
+        body: RequestBody,
+        found: &Found<'_>,
+        fields: &'static [&'static str],
+    ) -> Result<Response<PassBody>, Failure> {
+        let body = body::whole(body, self.config.max_request_bytes).await?;
+        let named = name::find(&body, fields)?;
+        let target = self.target(principal, &named.name, found.index)?;
+        let body = match target.model == named.name {
+            true => body,
+            false => named.replaced(&body, &target.model),
+        };
+        let forward = Forward { head, path: found.path, method: found.method(head), json: true };
+        self.forward(&target.connection, forward, breezeway_upstream::full_body(body)).await
+    }
+
+    /// The connection that serves a model, and what it calls it.
+    fn target(&self, principal: &Principal, name: &str, index: Option<usize>) -> Result<Target, Failure> {
+        let Some(index) = index else {
+            let route = self.resolve(principal, name)?;
+            return Ok(Target { connection: route.connection, model: route.upstream_model });
+        };
+        let connection = self.connection(Some(index))?;
+        let offered = |name: &str| {
+            let model = self.resolve(principal, name)?.model;
+            let offer = model.offers.iter().find(|offer| offer.connection.index == index);
+            let offer = offer.ok_or_else(|| Failure::UnknownModel(name.to_owned()))?;
+            Ok(Target { connection: offer.connection.clone(), model: offer.entry.id.clone() })
+        };
+        // Who picks a connection may leave its prefix out.
+        let prefix = connection.prefix.as_deref().filter(|prefix| !prefix.is_empty());
+        match prefix.map(|prefix| offered(&format!("{prefix}.{name}"))) {
+            Some(Ok(target)) => Ok(target),
+            Some(Err(Failure::UnknownModel(_))) | None => offered(name),
+            Some(Err(failure)) => Err(failure),
+        }
+    }
+
+    fn resolve(&self, principal: &Principal, name: &str) -> Result<Route, Failure> {
+        self.registry.resolve_at(principal, ConnectionKind::Ollama, name).map_err(|error| match error {
+            Error::Forbidden(_) => Failure::ForbiddenModel,
+            _ => Failure::UnknownModel(name.to_owned()),
+        })
+    }
+
+    /// The connection of an index, or the first.
+    fn connection(&self, index: Option<usize>) -> Result<Arc<Connection>, Failure> {
+        let connections = self.connections();
+        let mut enabled = connections.into_iter().filter(|connection| connection.enabled);
+        match index {
+            None => enabled.next().ok_or(Failure::Disabled),
+            Some(index) => {
+                enabled.find(|connection| connection.index == index).ok_or(Failure::NoSuchConnection(index))
+            }
+        }
+    }
+
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        self.registry.connections(ConnectionKind::Ollama)
+    }
+}
+
+/// Where a request goes.
+struct Target {
+    connection: Arc<Connection>,
+    /// What the connection calls the model.
+    model: String,
+}
+
+impl fmt::Debug for Passthrough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passthrough").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<B>> for Passthrough
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<PassBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let this = self.clone();
+        let (head, body) = request.into_parts();
+        let body = body.map_err(Into::into).boxed_unsync();
+        Box::pin(async move {
+            Ok(this.answer(&head, body).await.unwrap_or_else(|failure| {
+                debug!(http.method = %head.method, "Refused an Ollama request: {failure}");
+                let response = failure.into_response();
+                match head.method == Method::HEAD {
+                    true => response.map(|_| PassBody::empty()),
+                    false => response,
+                }
+            }))
+        })
+    }
+}
