@@ -1,4 +1,16 @@
 //! Cutting documents into chunks.
+//!
+//! A chunk is a slice of the document's text, so that a citation can point into it. Chunks never
+//! cross a section (a page, a slide), and in prose not a heading either. Inside those they end
+//! where the text has its deepest break: a paragraph, a line, a sentence, a word; only text without
+//! any is cut between signs.
+
+use breezeway_knowledge::{ChunkHash, Document, NewChunk};
+
+mod cutter;
+mod heading;
+
+use self::{cutter::Cutter, heading::Block};
 
 /// How text is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,3 +31,84 @@ impl Default for ChunkPlan {
         Self { size: 1000, overlap: 100, min_size: 0, by_heading: true }
     }
 }
+
+/// What a document's text is. Extraction knows; the text alone does not tell a heading from a
+/// comment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextKind {
+    /// Text for people, where a line that begins with `#` is a heading.
+    #[default]
+    Prose,
+    /// Source code.
+    Code,
+    /// Rows and records.
+    Data,
+}
+
+/// The text of a chunk as it is embedded, and of which [`NewChunk::hash`] is the hash: line ends
+/// become spaces, as on Open WebUI.
+pub fn embedded_text(chunk: &NewChunk) -> String {
+    flattened(&chunk.text)
+}
+
+fn flattened(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
+/// Cut `document` into chunks, in order.
+///
+/// Every sign that is not white space is in at least one chunk, and no chunk is blank or has white
+/// space around it. None is longer than `plan.size` characters; a size of 0 is taken for 1. An
+/// overlap begins at a break of the kind that ended the chunk before, so that it repeats sentences
+/// and not just their ends, and is at most half that chunk.
+pub fn cut(document: &Document, kind: TextKind, plan: &ChunkPlan) -> Vec<NewChunk> {
+    let by_heading = plan.by_heading && kind == TextKind::Prose;
+    let mut pieces: Vec<Piece> = Vec::new();
+    for block in heading::blocks(document, by_heading) {
+        let cutter = Cutter::new(&document.text[block.start..block.end], plan.size, plan.overlap);
+        for range in cutter {
+            let (start, end) = (block.start + range.start, block.start + range.end);
+            let piece = Piece { start, end, block: block.clone() };
+            match pieces.last_mut() {
+                Some(last) if plan.min_size > 0 && last.takes(&piece, &document.text, plan) => last.end = end,
+                _ => pieces.push(piece),
+            }
+        }
+    }
+    pieces.into_iter().map(|piece| piece.chunk(&document.text)).collect()
+}
+
+/// A chunk before its text is copied.
+struct Piece {
+    start: usize,
+    end: usize,
+    block: Block,
+}
+
+impl Piece {
+    /// Whether `next` is merged into this piece: one of the two is short, and both fit one chunk of
+    /// one section.
+    fn takes(&self, next: &Self, text: &str, plan: &ChunkPlan) -> bool {
+        // Counting stops at `size`, so a run of tiny pieces costs no more than cutting them did.
+        let is_shorter = |start: usize, end: usize, than: usize| text[start..end].chars().nth(than).is_none();
+        self.block.section == next.block.section
+            && (is_shorter(self.start, self.end, plan.min_size.saturating_sub(1))
+                || is_shorter(next.start, next.end, plan.min_size.saturating_sub(1)))
+            && is_shorter(self.start, next.end, plan.size)
+    }
+
+    fn chunk(self, text: &str) -> NewChunk {
+        let text = text[self.start..self.end].to_owned();
+        NewChunk {
+            hash: ChunkHash::of(&flattened(&text)),
+            text,
+            start: self.start,
+            end: self.end,
+            page: self.block.page,
+            headings: self.block.headings.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
