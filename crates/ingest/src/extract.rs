@@ -1,6 +1,38 @@
 //! Extraction: from bytes to a document.
+//!
+//! The content of a file decides how it is read; its name and its media type only choose between
+//! kinds of text, which look alike. Parsers of binary formats meet hostile bytes and may abort the
+//! process or never end, which no `catch_unwind` helps against; that is why [`Extraction::Child`]
+//! exists and is what a server should use.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use breezeway_knowledge::Document;
+use bytes::Bytes;
+
+use crate::chunk::TextKind;
+
+mod csv;
+mod html;
+mod isolate;
+mod notebook;
+mod office;
+mod pdf;
+mod sniff;
+mod table;
+mod text;
+mod wire;
+
+pub(crate) use self::isolate::{in_child, in_process};
+pub use self::{
+    isolate::serve_child,
+    sniff::{Format, sniff},
+};
 
 /// What extraction may use before it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +67,81 @@ pub enum Extraction {
     /// On the lane, in this process: for embedders who trust their documents.
     InProcess,
     /// In a child process that can be killed: a program and its arguments, which calls
-    /// `extract::serve_child`.
+    /// [`serve_child`].
     Child {
         /// The program.
         program: PathBuf,
         /// Its arguments.
         arguments: Vec<String>,
     },
+}
+
+/// What the uploader says a file is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// Its name.
+    pub name: String,
+    /// Its media type, empty if unknown.
+    pub media_type: String,
+}
+
+impl Hint {
+    /// A file called `name` of type `media_type`.
+    pub fn new(name: impl Into<String>, media_type: impl Into<String>) -> Self {
+        Self { name: name.into(), media_type: media_type.into() }
+    }
+
+    /// The part of the name after its last dot, in lower case.
+    fn extension(&self) -> Option<String> {
+        let extension = Path::new(&self.name).extension()?.to_str()?;
+        Some(extension.to_ascii_lowercase())
+    }
+
+    /// The media type without its parameters, in lower case.
+    fn essence(&self) -> String {
+        self.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+/// Where a file's bytes are.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a local file.
+    Path(PathBuf),
+}
+
+impl Source {
+    /// The bytes, if there are no more of them than `limits` leave memory for.
+    fn load(self, limits: &Limits) -> Result<Bytes, ExtractError> {
+        let most = limits.memory_bytes / 2;
+        let too_large = || ExtractError::Limit(format!("{} for one file", megabytes(most)));
+        match self {
+            Self::Bytes(bytes) if bytes.len() as u64 > most => Err(too_large()),
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Path(path) => {
+                let mut bytes = Vec::new();
+                let file = File::open(&path);
+                let read = file.and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
+                match read {
+                    // The path is the server's own affair and stays out of the text.
+                    Err(error) => Err(ExtractError::Crashed(format!("the stored bytes: {}", error.kind()))),
+                    Ok(length) if length as u64 > most => Err(too_large()),
+                    Ok(_) => Ok(bytes.into()),
+                }
+            }
+        }
+    }
+}
+
+/// A document and what kind of text it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extracted {
+    /// The document.
+    pub document: Document,
+    /// What its text is, for whoever cuts it.
+    pub kind: TextKind,
 }
 
 /// Why no text could be read. The text is shown to the file's owner.
@@ -62,6 +162,9 @@ pub enum ExtractError {
     /// It needs a password.
     #[error("The file is encrypted. Please remove the password and upload it again.")]
     Encrypted,
+    /// Its pages are pictures.
+    #[error("The file has no text, only pictures of it. It needs OCR, which is not available.")]
+    NeedsOcr,
     /// It goes beyond a limit.
     #[error("The file exceeds the limit of {0}")]
     Limit(String),
@@ -69,3 +172,47 @@ pub enum ExtractError {
     #[error("The file could not be read: {0}")]
     Crashed(String),
 }
+
+/// Read the text of a file, on this thread and in this process.
+///
+/// Deeply nested documents need a deep stack and broken ones may take the process down; see
+/// [`Extraction`] for how a server runs this.
+///
+/// # Errors
+/// If there is no text to be had, with a reason for the file's owner.
+pub fn extract(hint: &Hint, source: Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let bytes = source.load(limits)?;
+    let (document, kind) = match sniff(&bytes, hint)? {
+        Format::Text | Format::Markdown => (text::read(&bytes)?, TextKind::Prose),
+        Format::Code => (text::read(&bytes)?, TextKind::Code),
+        Format::Json => (text::read(&bytes)?, TextKind::Data),
+        Format::Xml => (text::read_marked_up(&bytes)?, TextKind::Data),
+        Format::Notebook => (notebook::read(&bytes, limits)?, TextKind::Prose),
+        Format::Delimited => (csv::read(&bytes, hint, limits)?, TextKind::Data),
+        Format::Html => (html::read(&bytes)?, TextKind::Prose),
+        Format::Pdf => (pdf::read(&pdf::Unpdf, &bytes, limits)?, TextKind::Prose),
+        Format::Office(format) => (office::read(bytes, format, limits)?, TextKind::Prose),
+    };
+    if document.text.len() as u64 > limits.text_bytes {
+        return Err(text_limit(limits));
+    }
+    if document.text.trim().is_empty() {
+        return Err(ExtractError::Empty);
+    }
+    Ok(Extracted { document, kind })
+}
+
+fn text_limit(limits: &Limits) -> ExtractError {
+    ExtractError::Limit(format!("{} of text", megabytes(limits.text_bytes)))
+}
+
+/// A size as people write it.
+fn megabytes(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{bytes} bytes"),
+        whole => format!("{whole} MB"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 pub mod chunk;
 mod error;
 pub mod extract;
+#[cfg(test)]
+mod fixtures;
 mod pipeline;
 mod progress;
 mod worker;
