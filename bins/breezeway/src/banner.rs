@@ -1,0 +1,88 @@
+//! What a person sees when the gateway starts: what is in force, and what to type next.
+
+use std::{fmt::Write, net::SocketAddr, time::Duration};
+
+use breezeway::{Breezeway, Embedding};
+use tracing::info;
+
+use crate::{config::Settings, secret};
+
+/// Print the banner on standard error, or one log line where logs are read by machines.
+#[expect(clippy::print_stderr, reason = "the banner is for the person at the terminal")]
+pub(crate) fn print(settings: &Settings, breezeway: &Breezeway, address: SocketAddr, took: Duration) {
+    if settings.log_json {
+        info!(address = %address, duration_ms = took.as_millis() as u64, "Listening on http://{address}");
+        return;
+    }
+    eprintln!("{}", text(settings, breezeway, address, took));
+}
+
+fn text(settings: &Settings, breezeway: &Breezeway, address: SocketAddr, took: Duration) -> String {
+    let mut text = String::new();
+    let config = &settings.gateway;
+    let url = format!("http://{address}");
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<10} {value}");
+    };
+    line("listening", format!("{url}   (started in {} ms)", took.as_millis()));
+    line("data", config.data_folder.display().to_string());
+    line("secret", secret_line(&settings.secret_origin));
+    line("accounts", accounts_line(settings, breezeway));
+    line("upstreams", upstreams_line(settings));
+    line("embedding", embedding_line(&config.embedding));
+    line("docs", if config.api.docs { format!("{url}/docs") } else { "off (ENV=dev serves them)".into() });
+    if !settings.host.is_loopback() && breezeway.auth().is_empty() {
+        line("warning", "anyone who reaches this address can sign up first and become admin".into());
+    }
+    format!("\nBreezeway {}\n{text}\n{}", env!("CARGO_PKG_VERSION"), next(settings, breezeway, &url))
+}
+
+fn secret_line(origin: &secret::Origin) -> String {
+    match origin {
+        secret::Origin::Given => "from WEBUI_SECRET_KEY".into(),
+        secret::Origin::Kept(path) => format!("from {}", path.display()),
+        secret::Origin::Made(path) => format!("made and kept in {} (back it up: it opens the API keys)", path.display()),
+    }
+}
+
+fn accounts_line(settings: &Settings, breezeway: &Breezeway) -> String {
+    if settings.gateway.auth.single_user {
+        return "single user: no key is asked for (WEBUI_AUTH=false)".into();
+    }
+    match breezeway.auth().accounts().len() {
+        0 => "none yet: the first to sign up becomes admin".into(),
+        1 => "1".into(),
+        several => several.to_string(),
+    }
+}
+
+fn upstreams_line(settings: &Settings) -> String {
+    let urls: Vec<&str> = settings.gateway.connections.iter().map(|connection| connection.url.as_str()).collect();
+    match urls.as_slice() {
+        [] => "none: set OPENAI_API_BASE_URLS or OLLAMA_BASE_URLS".into(),
+        urls => urls.join(", "),
+    }
+}
+
+fn embedding_line(embedding: &Embedding) -> String {
+    match embedding {
+        Embedding::None => "none: search goes by words alone".into(),
+        Embedding::Local(local) => format!("all-MiniLM-L6-v2, in {}", local.fetch.target.display()),
+        Embedding::OpenAi(remote) | Embedding::Ollama(remote) => format!("{} at {}", remote.model, remote.url),
+        Embedding::Model(model) => model.fingerprint().to_string(),
+    }
+}
+
+/// What to type next.
+fn next(settings: &Settings, breezeway: &Breezeway, url: &str) -> String {
+    if settings.gateway.auth.single_user {
+        return format!("Try it:\n\n  curl {url}/api/models\n");
+    }
+    if breezeway.auth().is_empty() {
+        return format!(
+            "Sign up, and keep the token:\n\n  curl -s {url}/api/v1/auths/signup -H 'Content-Type: application/json' \\\n    \
+             -d '{{\"name\":\"Ada\",\"email\":\"ada@example.org\",\"password\":\"choose-one\"}}'\n"
+        );
+    }
+    format!("Try it with your key:\n\n  curl -H \"Authorization: Bearer $KEY\" {url}/api/models\n")
+}

@@ -1,0 +1,122 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An LLM gateway with knowledge: the documented API of Open WebUI in one process.
+///
+/// Settings come from flags, then the environment (Open WebUI's names), then breezeway.toml.
+/// `breezeway config check` prints what is in force and where it came from.
+#[derive(Parser)]
+#[command(name = "breezeway", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// Port to listen on [default: 3000]
+    #[arg(long, global = true)]
+    port: Option<u16>,
+    /// Folder that keeps everything [default: ./data]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Settings file [default: breezeway.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// The flags as settings by name, and the settings file.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let mut values = Vec::new();
+        let mut push = |name: &'static str, value: Option<String>| {
+            values.extend(value.map(|value| (name, value)));
+        };
+        push("HOST", self.host.clone());
+        push("PORT", self.port.map(|port| port.to_string()));
+        push("DATA_DIR", self.data_dir.as_ref().map(|folder| folder.display().to_string()));
+        Overrides { values, file: self.config.clone() }
+    }
+}
+
+/// What the flags say.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) values: Vec<(&'static str, String)>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway (what happens without a command).
+    Serve,
+    /// Manage accounts while the gateway is not running.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Manage the local embedding model.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Read one document in a process that can be killed; the gateway starts it itself.
+    #[command(hide = true)]
+    ExtractWorker,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Make an account.
+    CreateUser(CreateUser),
+    /// Give an account a new password; all its sessions end.
+    ResetPassword(ResetPassword),
+    /// Make an API key for an account, replacing the one it had, and print it.
+    ApiKey(ForAccount),
+}
+
+#[derive(Args)]
+pub(crate) struct CreateUser {
+    /// The address it signs in with.
+    #[arg(long)]
+    pub(crate) email: String,
+    /// Its display name [default: the part of the address before the @]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// admin, user or pending.
+    #[arg(long, default_value = "user")]
+    pub(crate) role: String,
+    /// Its password; without it, one line is read from standard input.
+    #[arg(long)]
+    pub(crate) password: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ResetPassword {
+    /// The account's address.
+    #[arg(long)]
+    pub(crate) email: String,
+    /// The new password; without it, one line is read from standard input.
+    #[arg(long)]
+    pub(crate) password: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ForAccount {
+    /// The account's address.
+    #[arg(long)]
+    pub(crate) email: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting in force and where it came from; secrets are not shown.
+    Check,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Fetch the embedding model now instead of at the first start.
+    Pull,
+}

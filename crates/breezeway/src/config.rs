@@ -1,0 +1,195 @@
+//! What Breezeway needs to know: plain values, no environment.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use breezeway_auth::{AuthConfig, AuthSettings, PasswordParams};
+use breezeway_chat::{ChatConfig, QueryGeneration};
+use breezeway_core::Secret;
+use breezeway_embedding::EmbeddingModel;
+use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
+use breezeway_knowledge::LibraryConfig;
+use breezeway_middleware::MiddlewareConfig;
+use breezeway_registry::{Connection, RegistryConfig};
+use breezeway_retrieval::Leg;
+use breezeway_upstream::{ClientConfig, EmbedderConfig};
+
+use crate::{LaneSizes, LocalModelConfig, Waits};
+
+/// Everything that can be set. [`Config::at`] gives values that suit a fresh start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything is kept: database, uploads, index, models.
+    pub data_folder: PathBuf,
+    /// Accounts, sessions and keys.
+    pub auth: AuthConfig,
+    /// Upstream endpoints, unless an admin has changed them since (see `persistent`).
+    pub connections: Vec<Connection>,
+    /// How long upstreams may take.
+    pub waits: Waits,
+    /// Whether what admins change at run time wins over this configuration at the next start.
+    pub persistent: bool,
+    /// The model list.
+    pub registry: RegistryConfig,
+    /// The chat router.
+    pub chat: ChatConfig,
+    /// What uploads are accepted.
+    pub library: LibraryConfig,
+    /// How text is cut.
+    pub chunks: ChunkPlan,
+    /// What reading a document may use.
+    pub limits: Limits,
+    /// Where documents are read.
+    pub extraction: Extraction,
+    /// What turns text into vectors.
+    pub embedding: Embedding,
+    /// How context is searched for chats and queries.
+    pub rag: RagConfig,
+    /// The HTTP API.
+    pub api: ApiSettings,
+    /// What stands in front of the API.
+    pub middleware: MiddlewareConfig,
+    /// The client towards upstreams.
+    pub client: ClientConfig,
+    /// Threads for heavy work.
+    pub lanes: LaneSizes,
+}
+
+/// What turns text into vectors.
+#[derive(Clone)]
+pub enum Embedding {
+    /// Nothing: search goes by words.
+    None,
+    /// The local default model, fetched when it is not there yet.
+    Local(LocalModelConfig),
+    /// A service that speaks OpenAI's embeddings API.
+    OpenAi(EmbedderConfig),
+    /// An Ollama server.
+    Ollama(EmbedderConfig),
+    /// Any other model.
+    Model(Arc<dyn EmbeddingModel>),
+}
+
+impl Embedding {
+    /// The engine's and the model's names, as the API shows them.
+    pub(crate) fn names(&self) -> (&'static str, String) {
+        match self {
+            Self::None => ("", String::new()),
+            Self::Local(_) => ("", "sentence-transformers/all-MiniLM-L6-v2".into()),
+            Self::OpenAi(config) => ("openai", config.model.clone()),
+            Self::Ollama(config) => ("ollama", config.model.clone()),
+            Self::Model(model) => ("custom", model.fingerprint().to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Embedding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (engine, model) = self.names();
+        f.debug_struct("Embedding").field("engine", &engine).field("model", &model).finish()
+    }
+}
+
+/// How context is searched.
+#[derive(Clone, Debug)]
+pub struct RagConfig {
+    /// Passages of one answer, over everything it may see. Five find more than three for little more
+    /// text (docs/decisions/0004-ranking.md).
+    pub top_k: usize,
+    /// Similarity (0 to 1) below which passages are dropped.
+    pub relevance_threshold: f32,
+    /// Which legs search unless a request says otherwise.
+    pub legs: Leg,
+    /// Weight of the dense leg; `None` for the measured default.
+    pub dense_weight: Option<f32>,
+    /// Whole texts instead of passages, for every item.
+    pub full_context: bool,
+    /// Longest text of whole items together, in bytes, so that a large file does not become a request
+    /// of hundreds of megabytes.
+    pub full_context_bytes: usize,
+}
+
+impl Default for RagConfig {
+    fn default() -> Self {
+        Self {
+            top_k: 5,
+            relevance_threshold: 0.0,
+            legs: Leg::Both,
+            dense_weight: None,
+            full_context: false,
+            full_context_bytes: 4 << 20,
+        }
+    }
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// What the server calls itself.
+    pub name: String,
+    /// Serve `/docs` and `/openapi.json`.
+    pub docs: bool,
+    /// The largest body of a request that is no upload, in bytes.
+    pub max_body_bytes: usize,
+    /// Whether OpenAI-compatible connections are used at all.
+    pub openai_enabled: bool,
+    /// Whether Ollama connections are used at all.
+    pub ollama_enabled: bool,
+    /// Whether `/openai/{path}` is open.
+    pub openai_passthrough: bool,
+    /// Session cookies are only sent over TLS.
+    pub secure_cookies: bool,
+    /// Further settings that `GET /api/v1/retrieval/config` shows.
+    pub shown: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Config {
+    /// A configuration for the data in `folder`: no upstreams, no embedding model, documents read in
+    /// this process. `secret` signs session tokens and seals keys; losing it ends all sessions.
+    pub fn at(folder: impl Into<PathBuf>, secret: impl Into<Secret>) -> Self {
+        Self {
+            data_folder: folder.into(),
+            auth: AuthConfig {
+                secret: secret.into(),
+                previous_secrets: Vec::new(),
+                password: PasswordParams::default(),
+                settings: AuthSettings::default(),
+                persistent_settings: true,
+                single_user: false,
+            },
+            connections: Vec::new(),
+            waits: Waits::default(),
+            persistent: true,
+            registry: RegistryConfig {
+                refresh_every: Duration::from_secs(30),
+                catalog_timeout: Duration::from_secs(10),
+                open_to_all: false,
+                order: Vec::new(),
+            },
+            chat: ChatConfig {
+                rag_template: String::new(),
+                rag_in_system: false,
+                query_generation: QueryGeneration::Auto,
+                task_model: None,
+            },
+            library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
+            chunks: ChunkPlan::default(),
+            limits: Limits::default(),
+            extraction: Extraction::InProcess,
+            embedding: Embedding::None,
+            rag: RagConfig::default(),
+            api: ApiSettings {
+                name: "Breezeway".into(),
+                docs: false,
+                max_body_bytes: 64 << 20,
+                openai_enabled: true,
+                ollama_enabled: true,
+                openai_passthrough: false,
+                secure_cookies: false,
+                shown: serde_json::Map::new(),
+            },
+            middleware: MiddlewareConfig::default(),
+            client: ClientConfig::default(),
+            lanes: LaneSizes::default(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The chat router's context, found by the retriever in the library.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use breezeway_api::passage_metadata;
+use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage};
+use breezeway_core::{Classify, FileId, Principal};
+use breezeway_knowledge::{File, Library, Wanted};
+use breezeway_retrieval::{Passage, Question, Retriever};
+use serde_json::{Map, Value};
+
+use crate::RagConfig;
+
+/// Finds the passages of files and collections that fit a question.
+pub(crate) struct RagContext {
+    pub(crate) library: Library,
+    pub(crate) retriever: Retriever,
+    pub(crate) config: Arc<RagConfig>,
+    /// `embedding_config` of each passage's metadata.
+    pub(crate) embedding: String,
+}
+
+#[async_trait]
+impl ContextSource for RagContext {
+    async fn context(
+        &self,
+        principal: &Principal,
+        items: &[ContextItem],
+        questions: &[String],
+    ) -> Result<Vec<Source>, ContextError> {
+        let mut readable = Vec::with_capacity(items.len());
+        for item in items {
+            readable.push(self.files_of(principal, item).await?);
+        }
+        let is_whole = |item: &ContextItem| item.full || self.config.full_context;
+        let searched: Vec<usize> = (0..items.len()).filter(|&index| !is_whole(&items[index])).collect();
+        let mut found = self.search(&searched, &readable, questions).await?;
+
+        let mut sources = Vec::new();
+        let mut budget = self.config.full_context_bytes;
+        for (index, item) in items.iter().enumerate() {
+            let passages = match &item.kind {
+                ItemKind::Text(text) => vec![given(item, text)],
+                _ if is_whole(item) => self.whole(principal, &readable[index], &mut budget).await?,
+                _ => found.remove(&index).unwrap_or_default(),
+            };
+            if !passages.is_empty() {
+                sources.push(Source { item: item.clone(), passages });
+            }
+        }
+        Ok(sources)
+    }
+}
+
+impl RagContext {
+    async fn files_of(&self, principal: &Principal, item: &ContextItem) -> Result<Vec<FileId>, ContextError> {
+        let wanted = match &item.kind {
+            ItemKind::File(id) => Wanted::File(id.clone()),
+            ItemKind::Collection(id) => Wanted::Collection(id.clone()),
+            ItemKind::Text(_) => return Ok(Vec::new()),
+        };
+        self.library.searchable(principal, &wanted).await.map_err(failed)
+    }
+
+    /// Search all items as one set, and give each passage to the first item that has its file.
+    async fn search(
+        &self,
+        searched: &[usize],
+        readable: &[Vec<FileId>],
+        questions: &[String],
+    ) -> Result<HashMap<usize, Vec<SourcePassage>>, ContextError> {
+        let mut owner: HashMap<&FileId, usize> = HashMap::new();
+        for &index in searched {
+            for file in &readable[index] {
+                owner.entry(file).or_insert(index);
+            }
+        }
+        let mut found: HashMap<usize, Vec<SourcePassage>> = HashMap::new();
+        if owner.is_empty() {
+            return Ok(found);
+        }
+        let files: Vec<FileId> = owner.keys().map(|&file| file.clone()).collect();
+        // Every item that was named has a chance to say something.
+        let limit = self.config.top_k.max(searched.len());
+        let passages = self.ranked(files, questions, limit).await?;
+
+        let mut ids: Vec<FileId> = passages.iter().map(|passage| passage.chunk.file.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let known = self.library.files_by_id(&ids).await.map_err(failed)?;
+        let known: HashMap<&FileId, &File> = known.iter().map(|file| (&file.id, file)).collect();
+        for passage in &passages {
+            // A file that was deleted since it was found has no row, and no place in the answer.
+            let (Some(&index), Some(&file)) = (owner.get(&passage.chunk.file), known.get(&passage.chunk.file)) else {
+                continue;
+            };
+            found.entry(index).or_default().push(SourcePassage {
+                text: passage.chunk.chunk.text.clone(),
+                metadata: passage_metadata(file, passage, &self.embedding),
+                score: passage.similarity(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The best passages over all wordings of the question: by their best place, then by similarity.
+    async fn ranked(
+        &self,
+        files: Vec<FileId>,
+        questions: &[String],
+        limit: usize,
+    ) -> Result<Vec<Passage>, ContextError> {
+        let mut best: HashMap<u32, (usize, Passage)> = HashMap::new();
+        for text in questions {
+            let question = Question {
+                text: text.clone(),
+                files: files.clone(),
+                limit,
+                min_similarity: self.config.relevance_threshold,
+                legs: self.config.legs,
+                dense_weight: self.config.dense_weight,
+            };
+            let answer = self.retriever.search(question).await.map_err(failed)?;
+            if let Some(reason) = answer.degraded {
+                tracing::debug!(reason, "Searched by words alone");
+            }
+            for (place, passage) in answer.passages.into_iter().enumerate() {
+                let entry = best.entry(passage.chunk.id.0).or_insert_with(|| (place, passage));
+                entry.0 = entry.0.min(place);
+            }
+        }
+        let mut ranked: Vec<(usize, Passage)> = best.into_values().collect();
+        ranked.sort_by(|(place_a, a), (place_b, b)| {
+            let similarity = |passage: &Passage| passage.similarity().unwrap_or_default();
+            place_a
+                .cmp(place_b)
+                .then(similarity(b).total_cmp(&similarity(a)))
+                .then(a.chunk.id.cmp(&b.chunk.id))
+        });
+        Ok(ranked.into_iter().take(limit).map(|(_, passage)| passage).collect())
+    }
+
+    /// The whole texts of files, as far as the budget reaches.
+    async fn whole(
+        &self,
+        principal: &Principal,
+        ids: &[FileId],
+        budget: &mut usize,
+    ) -> Result<Vec<SourcePassage>, ContextError> {
+        let mut passages = Vec::new();
+        for file in self.library.files_by_id(ids).await.map_err(failed)? {
+            let Some(document) = self.library.document(principal, &file.id).await.map_err(failed)? else { continue };
+            if document.text.len() > *budget {
+                tracing::warn!(file.id = %file.id, "A file is too long to be sent whole and was left out");
+                continue;
+            }
+            *budget -= document.text.len();
+            let metadata = [
+                ("file_id", Value::from(file.id.as_str())),
+                ("name", file.name.as_str().into()),
+                ("source", file.name.as_str().into()),
+            ];
+            let metadata: Map<String, Value> =
+                metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            passages.push(SourcePassage { text: document.text, metadata, score: None });
+        }
+        Ok(passages)
+    }
+}
+
+/// A text that the request itself brings.
+fn given(item: &ContextItem, text: &str) -> SourcePassage {
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), item.name.clone().unwrap_or_default().into());
+    SourcePassage { text: text.to_owned(), metadata, score: None }
+}
+
+fn failed(error: impl Classify + std::error::Error + Send + Sync + 'static) -> ContextError {
+    ContextError { kind: error.kind(), source: Box::new(error) }
+}

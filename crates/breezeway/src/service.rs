@@ -1,0 +1,123 @@
+//! Breezeway as one value.
+
+use std::sync::Arc;
+
+use axum::Router;
+use breezeway_api::ApiState;
+use breezeway_auth::Auth;
+use breezeway_chat::ChatRouter;
+use breezeway_core::Live;
+use breezeway_ingest::Ingestor;
+use breezeway_knowledge::Library;
+use breezeway_middleware::{InvalidConfig, MiddlewareConfig, Stack};
+use breezeway_ollama::{Passthrough, PassthroughConfig};
+use breezeway_registry::Registry;
+use breezeway_retrieval::Retriever;
+use breezeway_store::Store;
+use breezeway_upstream::{BoxError, HttpClient};
+use bytes::Bytes;
+
+use crate::{Builder, Config, local_model::LocalModel, tasks::Background};
+
+/// The gateway: its parts, in process; its HTTP API, as a tower service; its background work.
+/// Clones share one state.
+#[derive(Clone)]
+pub struct Breezeway(Arc<Parts>);
+
+/// Put the layers around a router.
+pub(crate) fn stack<B>(config: &MiddlewareConfig, auth: &Auth, router: Router) -> Result<Stack<B>, InvalidConfig>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    breezeway_middleware::stack(config, auth.clone(), router)
+}
+
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) auth: Auth,
+    pub(crate) registry: Registry,
+    pub(crate) chat: ChatRouter,
+    pub(crate) library: Library,
+    pub(crate) ingestor: Ingestor,
+    pub(crate) retriever: Retriever,
+    pub(crate) state: ApiState,
+    pub(crate) client: HttpClient,
+    pub(crate) local: Option<LocalModel>,
+    pub(crate) missing: Live<Option<String>>,
+}
+
+impl Breezeway {
+    /// Begin with a configuration.
+    pub fn builder(config: Config) -> Builder {
+        Builder::new(config)
+    }
+
+    pub(crate) fn join(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    /// The configuration it was built with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Accounts, sessions, keys.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// Models and connections.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Chats, without a socket.
+    pub fn chat(&self) -> &ChatRouter {
+        &self.0.chat
+    }
+
+    /// Files and collections.
+    pub fn library(&self) -> &Library {
+        &self.0.library
+    }
+
+    /// Search.
+    pub fn retriever(&self) -> &Retriever {
+        &self.0.retriever
+    }
+
+    /// The database, for consistency checks.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The whole HTTP API with everything that stands in front of it, as a cloneable tower service.
+    /// It can be served by hyper or nested in an axum router: `B` is whatever body requests come with.
+    pub fn service<B>(&self) -> Stack<B>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        stack(&self.0.config.middleware, &self.0.auth, self.router())
+            .expect("the same settings made a stack when this was built")
+    }
+
+    /// The API's routes alone, without credentials, limits and headers.
+    fn router(&self) -> Router {
+        let passthrough = PassthroughConfig { max_request_bytes: self.0.config.api.max_body_bytes };
+        let passthrough = Passthrough::new(self.0.registry.clone(), self.0.client.clone(), passthrough);
+        breezeway_api::router(self.0.state.clone()).nest_service("/ollama", passthrough)
+    }
+
+    /// Start the background work on the current tokio runtime: refreshing models, processing files,
+    /// following the chunk log, fetching the embedding model.
+    pub fn spawn(&self) -> Background {
+        Background::start(self)
+    }
+}

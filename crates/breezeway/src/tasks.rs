@@ -1,0 +1,114 @@
+//! The background work, on one tracker, so that shutdown can wait for it.
+
+use std::time::Duration;
+
+use breezeway_core::Classify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, info_span, warn};
+
+use crate::Breezeway;
+
+/// Time between two writes of what is only kept roughly: when accounts and keys were last used.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
+
+/// The running background work. Dropping it ends it without waiting.
+#[must_use = "the background work ends when this is dropped"]
+pub struct Background {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    breezeway: Breezeway,
+}
+
+impl Background {
+    pub(crate) fn start(breezeway: &Breezeway) -> Self {
+        let background =
+            Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), breezeway: breezeway.clone() };
+        let parts = breezeway.clone();
+        background.run("registry", async move { parts.registry().run().await });
+        let parts = breezeway.clone();
+        background.run("ingest", async move { parts.parts().ingestor.run().await });
+        let parts = breezeway.clone();
+        background.run("retrieval", async move { parts.retriever().run().await });
+        let parts = breezeway.clone();
+        background.run("flush", async move { flush(&parts).await });
+        let parts = breezeway.clone();
+        background.run("embedding", async move { bring_local_model(&parts).await });
+        background
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the tracker that all tasks start on")]
+    fn run(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let work = async move {
+            tokio::select! {
+                () = work => {}
+                () = stop.cancelled() => {}
+            }
+        };
+        self.tracker.spawn(work.instrument(info_span!("background", task = name)));
+    }
+
+    /// End the background work and write what is left to write, within `deadline`. What a worker had
+    /// begun is taken up again by the next start.
+    pub async fn shutdown(self, deadline: Duration) {
+        self.stop.cancel();
+        self.tracker.close();
+        let ended = async {
+            self.tracker.wait().await;
+            if let Err(error) = self.breezeway.auth().flush().await {
+                warn!(error = %error, kind = ?error.kind(), "The times of last use were not written");
+            }
+        };
+        if tokio::time::timeout(deadline, ended).await.is_err() {
+            warn!("The background work did not end in time");
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn flush(breezeway: &Breezeway) {
+    let mut tick = interval(FLUSH_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = breezeway.auth().flush().await {
+            warn!(error = %error, "The times of last use were not written");
+        }
+    }
+}
+
+/// Fetch the local embedding model if it is not there, and hand it to those who use it. A machine
+/// that cannot reach any source today may tomorrow, so this goes on trying, ever more seldom.
+async fn bring_local_model(breezeway: &Breezeway) {
+    let parts = breezeway.parts();
+    let Some(local) = &parts.local else { return };
+    let mut pause = Duration::from_secs(60);
+    loop {
+        match local.bring().await {
+            Ok(model) => {
+                parts.ingestor.set_model(Some(model.clone()));
+                if let Err(error) = parts.retriever.set_model(Some(model)).await {
+                    warn!(error = %error, "The embedding model could not be handed to the search");
+                }
+                parts.missing.store(None);
+                return;
+            }
+            Err(error) => {
+                let note = format!("There is no embedding model, so search goes by words alone: {error}.");
+                warn!("{note}");
+                parts.missing.store(Some(note));
+            }
+        }
+        if local.is_offline() {
+            return;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(3600));
+    }
+}
