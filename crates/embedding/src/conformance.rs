@@ -14,11 +14,20 @@ pub async fn embedding_model(model: &dyn EmbeddingModel) {
     let dimensions = model.dimensions().expect("known after the first answer");
     for (text, vector) in texts.iter().zip(&together) {
         assert_eq!(vector.dimensions(), dimensions, "every vector has `dimensions()` entries");
+        let length = vector.cosine(vector);
+        assert!((length - 1.0).abs() < 1e-4 || text.is_empty(), "every vector has unit length");
         let alone = model.embed(Purpose::Passage, &[text]).await.expect("one text is embedded");
         assert!(
             alone[0].cosine(vector) > 0.9999 || text.is_empty(),
             "`{text}` alone equals `{text}` in a batch"
         );
+    }
+    let mut reversed = texts;
+    reversed.reverse();
+    let mut again = model.embed(Purpose::Passage, &reversed).await.expect("a batch is embedded");
+    again.reverse();
+    for (first, second) in together.iter().zip(&again).filter(|(first, _)| first.cosine(first) > 0.5) {
+        assert!(first.cosine(second) > 0.9999, "vectors come in the order of their texts");
     }
     assert!(
         model.embed(Purpose::Query, &[]).await.expect("nothing is embedded").is_empty(),

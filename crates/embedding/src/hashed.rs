@@ -51,3 +51,25 @@ impl EmbeddingModel for HashedModel {
         Ok(texts.iter().map(|text| self.vector(text)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn texts_that_share_words_are_near_whatever_their_case() {
+        let model = HashedModel::new(256);
+        let texts = ["The tram waits.", "WAITS: the tram!", "Boats drift on a canal"];
+
+        let vectors = model.embed(Purpose::Passage, &texts).await.unwrap();
+
+        assert!(vectors[0].cosine(&vectors[1]) > 0.999);
+        assert!(vectors[0].cosine(&vectors[2]) < 0.5);
+    }
+
+    #[test]
+    fn fingerprints_differ_with_the_number_of_dimensions() {
+        assert_ne!(HashedModel::new(64).fingerprint(), HashedModel::new(65).fingerprint());
+        assert_eq!(HashedModel::new(0).dimensions(), Some(1));
+    }
+}

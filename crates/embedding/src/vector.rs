@@ -56,3 +56,45 @@ impl fmt::Debug for Vector {
         write!(f, "Vector({} dimensions)", self.dimensions())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_vector_is_refused() {
+        assert_eq!(Vector::normalized(vec![]), None);
+        assert_eq!(Vector::normalized(vec![1.0, f32::NAN]), None);
+        assert_eq!(Vector::normalized(vec![1.0, f32::INFINITY]), None);
+        assert_eq!(Vector::from_le_bytes(&[]), None);
+        assert_eq!(Vector::from_le_bytes(&[0; 7]), None);
+        assert_eq!(Vector::from_le_bytes(&f32::NAN.to_le_bytes()), None);
+    }
+
+    #[test]
+    fn a_text_without_content_is_near_nothing() {
+        let (zero, other) =
+            (Vector::normalized(vec![0.0, 0.0]).unwrap(), Vector::normalized(vec![1.0, 2.0]).unwrap());
+
+        assert_eq!(zero.cosine(&other), 0.0);
+        assert_eq!(zero.as_slice(), [0.0, 0.0]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn a_vector_has_unit_length_and_reads_back_as_stored(
+            numbers in prop::collection::vec(-1e30_f32..1e30, 1..50),
+        ) {
+            let is_zero = numbers.iter().all(|number| *number == 0.0);
+            let vector = Vector::normalized(numbers).unwrap();
+
+            let length = vector.cosine(&vector);
+            prop_assert!(is_zero || (length - 1.0).abs() < 1e-5, "{}", length);
+            prop_assert_eq!(Vector::from_le_bytes(&vector.to_le_bytes()), Some(vector));
+        }
+    }
+}
