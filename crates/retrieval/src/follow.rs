@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashSet,
-    sync::atomic::Ordering,
+    sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -69,8 +69,9 @@ impl Inner {
             return Ok(());
         }
         let _turn = self.following.lock().await;
-        if self.broken.swap(false, Ordering::Relaxed) {
+        if self.broken.load(Ordering::Relaxed) {
             self.begin_anew("a search in it failed").await?;
+            self.broken.store(false, Ordering::Relaxed);
         }
         loop {
             let (after, mark) = {
@@ -210,11 +211,13 @@ impl Inner {
         }
     }
 
-    /// Move the tail into the index.
+    /// Move the tail into the index. What is written meanwhile stays in the tail, what is removed
+    /// meanwhile is deleted from the index by the next fold.
     pub(crate) async fn fold(&self) -> Result<()> {
         let started = Instant::now();
         let folded = self
             .on_lane(|inner| {
+                let _disk = inner.disk.lock().unwrap_or_else(PoisonError::into_inner);
                 let state = inner.state();
                 let Some(mark) = state.mark() else { return Ok(None) };
                 let plan = state.lexical.plan(mark);
@@ -236,6 +239,7 @@ impl Inner {
     async fn begin_anew(&self, reason: &'static str) -> Result<()> {
         warn!(reason, "The lexical index will be made anew from the chunk log");
         self.on_lane(|inner| {
+            let _disk = inner.disk.lock().unwrap_or_else(PoisonError::into_inner);
             let empty = || Lexical::new(Storage::in_memory()?).map_err(Error::index("open"));
             let fingerprint = inner.state().fingerprint().cloned();
             // The old index lets go of its folder before the folder is deleted.
@@ -303,7 +307,7 @@ impl Inner {
         self.pull().await?;
         let unfolded = self.state().lexical.unfolded();
         if unfolded >= FOLD_AT || (unfolded > 0 && self.idle_for() >= IDLE) {
-            let _turn = self.following.lock().await;
+            // Questions go on reading the log and searching meanwhile.
             self.fold().await?;
         }
         Ok(())

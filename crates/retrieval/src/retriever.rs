@@ -76,6 +76,9 @@ pub(crate) struct Inner {
     model: RwLock<Option<Arc<dyn EmbeddingModel>>>,
     /// Held by whoever reads the log or changes what is read.
     pub(crate) following: tokio::sync::Mutex<()>,
+    /// Held on the lane by whoever writes to the index folder. Not an async lock: work on the lane goes
+    /// on when its caller has left, and must still not meet another writer.
+    pub(crate) disk: Mutex<()>,
     /// A search in the index failed; it is to be made anew.
     pub(crate) broken: AtomicBool,
     /// The state's position, for whoever only wants to know that.
@@ -106,6 +109,7 @@ impl Retriever {
             state: RwLock::new(State::new(lexical, fingerprint)),
             model: RwLock::new(model),
             following: tokio::sync::Mutex::new(()),
+            disk: Mutex::new(()),
             broken: AtomicBool::new(false),
             followed: AtomicU64::new(0),
             changed: Mutex::new(Instant::now()),

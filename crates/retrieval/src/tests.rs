@@ -1,6 +1,7 @@
 //! The retriever as its callers see it.
 
 mod oracle;
+mod trouble;
 
 use std::{fs, future::Future, sync::Arc, time::Duration};
 
