@@ -18,6 +18,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use breezeway_core::{Principal, Role};
@@ -43,12 +44,14 @@ use self::{
 pub struct PassthroughConfig {
     /// Most bytes of a request that is read whole, to find out which model it is for.
     pub max_request_bytes: usize,
+    /// Longest wait between two pieces of such a request.
+    pub request_idle_timeout: Duration,
 }
 
 impl Default for PassthroughConfig {
     fn default() -> Self {
         // Some pictures in base64.
-        Self { max_request_bytes: 32 << 20 }
+        Self { max_request_bytes: 32 << 20, request_idle_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -125,7 +128,7 @@ impl Passthrough {
         found: &Found<'_>,
         fields: &'static [&'static str],
     ) -> Result<Response<PassBody>, Failure> {
-        let body = body::whole(body, self.config.max_request_bytes).await?;
+        let body = body::whole(body, &self.config).await?;
         let named = name::find(&body, fields)?;
         let target = self.target(principal, &named.name, found.index)?;
         let body = match target.model == named.name {

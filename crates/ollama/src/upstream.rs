@@ -11,7 +11,7 @@ use breezeway_registry::{
     UpstreamReply,
 };
 use breezeway_upstream::{
-    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, within,
+    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, json_request, within,
 };
 use breezeway_wire::{ChatRequest, Frame, ndjson, ollama};
 use bytes::Bytes;
@@ -95,7 +95,7 @@ impl Upstream for OllamaUpstream {
             false => format!("{model}-{}", Uuid::new_v4()),
         };
         let stamp = ollama::Stamp { id, created: self.clock.now().seconds(), model };
-        let body = json_bytes(&ollama::chat_request(request));
+        let body = json_request(&ollama::chat_request(request));
         let request = self.endpoint.post_json("/api/chat", body)?;
         if streamed {
             let response = self.ask(request).await?;
@@ -110,14 +110,14 @@ impl Upstream for OllamaUpstream {
     async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
         let model = request.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
         let (request, encoding) = ollama::embed_request(request);
-        let body = self.ask_whole(self.endpoint.post_json("/api/embed", json_bytes(&request))?).await?;
+        let body = self.ask_whole(self.endpoint.post_json("/api/embed", json_request(&request))?).await?;
         let answer = ollama::embeddings(json_object(&body)?, &model, encoding).map_err(malformed)?;
         Ok(answer.to_string().into())
     }
 
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = format!("/v1/{}", path.trim_start_matches('/'));
-        let response = self.ask(self.endpoint.post_json(&path, json_bytes(&request))?).await?;
+        let response = self.ask(self.endpoint.post_json(&path, json_request(&request))?).await?;
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Ok(UpstreamReply {
             status: response.status().as_u16(),
@@ -129,10 +129,6 @@ impl Upstream for OllamaUpstream {
 
 fn malformed(why: ollama::Malformed) -> UpstreamError {
     UpstreamError::Malformed(why.to_string())
-}
-
-fn json_bytes(object: &Map<String, Value>) -> Vec<u8> {
-    serde_json::to_vec(object).expect("JSON values are JSON")
 }
 
 /// The lines of a streamed answer as frames of OpenAI's dialect. Lines that end without the last one

@@ -52,7 +52,8 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(10),
             // Below the 75 s after which common servers and proxies close an idle connection.
             pool_idle_timeout: Duration::from_secs(60),
-            pool_idle_per_host: 64,
+            // As many as run at once under load: fewer would open connections anew all the time.
+            pool_idle_per_host: 512,
             max_answer_bytes: 64 << 20,
         }
     }

@@ -5,6 +5,7 @@ mod client;
 mod embedder;
 mod endpoint;
 mod openai;
+mod request;
 
 pub use self::{
     answer::{
@@ -14,4 +15,5 @@ pub use self::{
     embedder::{EmbedderConfig, EmbeddingDialect, RemoteEmbedder},
     endpoint::Endpoint,
     openai::{OpenAiEmbedder, OpenAiEmbeddings, OpenAiUpstream},
+    request::json_request,
 };

@@ -18,6 +18,7 @@ pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
     answer::{answered, byte_stream, frame_stream, header, json_object, within},
+    json_request,
 };
 
 /// A connection that speaks OpenAI's API.
@@ -77,7 +78,7 @@ impl Upstream for OpenAiUpstream {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, UpstreamError> {
         let streamed = request.is_stream();
-        let request = self.endpoint.post_json("/chat/completions", json_bytes(request.as_map()))?;
+        let request = self.endpoint.post_json("/chat/completions", json_request(request.as_map()))?;
         if !streamed {
             return self.ask_whole(request).await.and_then(whole_chat);
         }
@@ -95,14 +96,14 @@ impl Upstream for OpenAiUpstream {
     }
 
     async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
-        let body = self.ask_whole(self.endpoint.post_json("/embeddings", json_bytes(&request))?).await?;
+        let body = self.ask_whole(self.endpoint.post_json("/embeddings", json_request(&request))?).await?;
         json_object(&body)?;
         Ok(body)
     }
 
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = format!("/{}", path.trim_start_matches('/'));
-        let response = self.ask(self.endpoint.post_json(&path, json_bytes(&request))?).await?;
+        let response = self.ask(self.endpoint.post_json(&path, json_request(&request))?).await?;
         Ok(UpstreamReply {
             status: response.status().as_u16(),
             content_type: header(&response, &CONTENT_TYPE),
@@ -133,10 +134,6 @@ impl Form {
 fn whole_chat(body: Bytes) -> Result<ChatReply, UpstreamError> {
     json_object(&body)?;
     Ok(ChatReply::Whole(body))
-}
-
-fn json_bytes(object: &Map<String, Value>) -> Vec<u8> {
-    serde_json::to_vec(object).expect("JSON values are JSON")
 }
 
 /// Read a model list: OpenAI's `{"data": […]}`, or the bare list of some servers.

@@ -15,8 +15,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::{PassthroughConfig, failure::Failure};
 
 /// The body of an answer: an upstream's, as it arrives, or one of our own. Dropping it closes the
 /// upstream's connection.
@@ -79,13 +80,16 @@ impl Body for PassBody {
 }
 
 /// Read a request's body whole.
-pub(super) async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, Failure> {
+pub(super) async fn whole(mut body: RequestBody, config: &PassthroughConfig) -> Result<Bytes, Failure> {
+    let limit = config.max_request_bytes;
     // What is announced is refused before it is sent, and allocated only once it has come.
     if body.size_hint().lower() > limit as u64 {
         return Err(Failure::TooLarge(limit));
     }
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let piece = timeout(config.request_idle_timeout, body.frame()).await;
+        let Some(frame) = piece.map_err(|_| Failure::Unfinished)? else { return Ok(whole.freeze()) };
         let Ok(data) = frame.map_err(|_| Failure::Unreadable)?.into_data() else { continue };
         if data.len() > limit - whole.len() {
             return Err(Failure::TooLarge(limit));
@@ -95,7 +99,6 @@ pub(super) async fn whole(mut body: RequestBody, limit: usize) -> Result<Bytes, 
         }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
 }
 
 /// An answer of our own.

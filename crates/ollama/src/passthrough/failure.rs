@@ -47,6 +47,8 @@ pub(super) enum Failure {
     TooLarge(usize),
     #[error("the body could not be read to its end")]
     Unreadable,
+    #[error("the body stopped coming")]
+    Unfinished,
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -73,6 +75,7 @@ impl Failure {
             Self::Invalid(what) => json(422, &json!({"detail": [what]})),
             Self::TooLarge(limit) => detail(413, &format!("The request has more than {limit} bytes")),
             Self::Unreadable => detail(400, "The request's body could not be read"),
+            Self::Unfinished => detail(408, "The request's body stopped coming"),
             Self::Upstream(error) => upstream(error),
         }
     }

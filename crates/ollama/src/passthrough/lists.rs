@@ -33,7 +33,7 @@ impl Passthrough {
         };
         let connection = self.connection(Some(index))?;
         let mut answer = self.whole(&connection, "/api/tags").await?;
-        if let Some(Value::Array(models)) = answer.get_mut("models") {
+        if let Some(Value::Array(models)) = answer.get_mut("models").filter(|_| !principal.is_admin()) {
             models.retain(|model| {
                 let id = model["model"].as_str().or(model["name"].as_str()).unwrap_or_default();
                 self.resolve(principal, &listed(&connection, id)).is_ok()
@@ -120,7 +120,7 @@ impl Passthrough {
         principal: &Principal,
         body: RequestBody,
     ) -> Result<Response<PassBody>, Failure> {
-        let body = body::whole(body, self.config.max_request_bytes).await?;
+        let body = body::whole(body, &self.config).await?;
         let model = self.resolve(principal, &name::find(&body, &["model", "name"])?.name)?.model;
         let asked = model.offers.iter().filter(|offer| offer.connection.enabled).map(|offer| async {
             // Ollama's own way: an empty question after which nothing is kept.

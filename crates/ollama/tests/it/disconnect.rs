@@ -86,3 +86,17 @@ async fn an_upload_that_breaks_off_breaks_off_at_the_upstream() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_request_that_stops_coming_is_given_up() {
+    let upstream = ScriptedUpstream::start().await;
+    let gateway = Gateway::over(&upstream).await;
+    let mut socket = TcpStream::connect(&gateway.address).await.expect("the gateway listens");
+    let head = "POST /api/generate HTTP/1.1\r\nhost: x\r\nx-test-role: admin\r\ncontent-length: 99\r\n\r\n{";
+    socket.write_all(head.as_bytes()).await.expect("the gateway reads");
+
+    let mut status = [0; 12];
+    socket.read_exact(&mut status).await.expect("the gateway answers");
+
+    assert_eq!(&status, b"HTTP/1.1 408");
+}

@@ -47,6 +47,17 @@ async fn a_whole_answer_is_a_completion() {
 }
 
 #[tokio::test]
+async fn another_spelling_of_model_does_not_reach_ollama() {
+    let upstream = ScriptedUpstream::start().await;
+    let mut asked = question(false);
+    asked.as_map_mut().insert("Model".into(), "somebody-elses".into());
+
+    ollama(&connection(&upstream, 0)).chat(asked).await.expect("it answers");
+
+    assert_eq!(upstream.last_at("/api/chat").json().get("Model"), None);
+}
+
+#[tokio::test]
 async fn a_streamed_answer_is_openais_events() {
     let upstream = ScriptedUpstream::start().await;
     let adapter = ollama(&connection(&upstream, 0));

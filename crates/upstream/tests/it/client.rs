@@ -86,3 +86,15 @@ async fn an_answer_larger_than_agreed_is_refused() {
 
     assert!(matches!(whole, Err(UpstreamError::Malformed(_))), "{whole:?}");
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_speak_tls_is_unreachable_and_no_provider_is_installed() {
+    let upstream = ScriptedUpstream::start().await;
+    let endpoint = Endpoint::new(&upstream.url().replace("http:", "https:"), None).expect("the URL is fine");
+
+    let answer = HttpClient::default().send(endpoint.get("/x").unwrap()).await;
+
+    assert!(matches!(answer, Err(UpstreamError::Unreachable(_))), "{answer:?}");
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    assert!(upstream.received().is_empty());
+}
