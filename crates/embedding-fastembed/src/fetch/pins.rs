@@ -1,7 +1,8 @@
 //! The files of the default model and the hashes by which they are known.
 //!
-//! Compared 2026-11-24: the library is the same file in the wheels for CPython 3.11, 3.12 and 3.13 of
-//! one system, so one hash a system is enough.
+//! Compared 2026-11-24: on Linux for x86-64 the library is the same file in the wheels for CPython
+//! 3.11, 3.12 and 3.13. The hashes for other systems come from the wheel for 3.12 alone, and it is
+//! assumed that the same holds there; if it does not, the library is refused and never taken unseen.
 
 use crate::library_name;
 
@@ -77,7 +78,8 @@ pub(super) static WANTED: [Wanted; 6] = [
                 sha256: "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
                 size_bytes: 22_928_619,
             },
-            // The original in f32, as the hub has it.
+            // The original in f32, as the hub has it. The hash is the one that others have published
+            // for this revision; the file itself has not been downloaded and compared here.
             Pin {
                 sha256: "6fd5d72fe4589f189f8ebc006442dbb529bb7ce38f8082112682524616046452",
                 size_bytes: 90_405_214,
