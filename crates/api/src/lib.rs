@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod docs;
 mod error;
 mod extract;
 mod openapi;

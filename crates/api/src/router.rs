@@ -8,9 +8,8 @@ use axum::{
 use http::{Method, StatusCode, header};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{error::ApiError, openapi::Document, routes, state::ApiState};
+use crate::{docs, error::ApiError, openapi::Document, routes, state::ApiState};
 
 /// The whole API as an axum router, except `/ollama`'s passthrough, which whoever serves this mounts
 /// beside it.
@@ -18,7 +17,7 @@ pub fn router(state: ApiState) -> Router {
     let (router, document) = routes(state.config.max_body_bytes).split_for_parts();
     let mut router = router.with_state(state.clone());
     if state.config.docs {
-        router = router.merge(SwaggerUi::new("/docs").url("/openapi.json", document));
+        router = router.merge(docs::router(document));
     }
     router.fallback(unknown).method_not_allowed_fallback(wrong_method)
 }
