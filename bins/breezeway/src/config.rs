@@ -155,6 +155,8 @@ fn accounts(source: &Source, gateway: &mut Config) -> Result<()> {
 /// `_ACCESS` or begin with `ALLOW_`, which the tree's names do not.
 fn permissions(source: &Source, settings: &mut AuthSettings) -> Result<()> {
     let mut tree = Permissions::default().into_tree();
+    // Keys are what programs come with, so whoever may sign in may have one unless told otherwise.
+    tree["features"]["api_keys"] = true.into();
     for (variable, value) in source.starting_with("USER_PERMISSIONS_") {
         let on = match value.trim().to_ascii_lowercase().as_str() {
             "true" | "1" => true,
