@@ -72,6 +72,8 @@ impl Breezeway {
         let child = Command::new(program)
             // What the person's shell says about models, proxies and logs is not measured.
             .env_clear()
+            // Nor what a `breezeway.toml` in the person's folder says.
+            .current_dir(folder)
             .env("HOST", address.ip().to_string())
             .env("PORT", address.port().to_string())
             .env("DATA_DIR", folder.join("data"))
