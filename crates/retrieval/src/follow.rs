@@ -11,6 +11,7 @@ use std::{
 };
 
 use breezeway_core::FileId;
+use breezeway_embedding::Fingerprint;
 use breezeway_knowledge::{ChunkId, ChunkRange, LogEntry, LogOp, Seq, StoredChunk};
 use tracing::{debug, warn};
 
@@ -261,7 +262,7 @@ impl Inner {
     /// Read all vectors of `fingerprint` into an index of their own. Nothing else changes.
     pub(crate) async fn read_vectors(
         &self,
-        fingerprint: &breezeway_embedding::Fingerprint,
+        fingerprint: &Fingerprint,
     ) -> Result<(Seq, Box<dyn VectorIndex>)> {
         let (seq, ranges) = {
             let state = self.state();

@@ -181,3 +181,17 @@ impl FoldPlan {
         self.mark.seq
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::chunk;
+
+    #[test]
+    fn a_chunk_is_searched_with_the_headings_it_does_not_repeat() {
+        let mut chunk = chunk("Valves\nTurn them left.");
+        chunk.headings = vec!["Maintenance".to_owned(), "Valves".to_owned()];
+
+        assert_eq!(indexed_text(&chunk), "Maintenance\nValves\nTurn them left.");
+    }
+}

@@ -11,7 +11,7 @@ use std::{
 
 use breezeway_core::{Lane, LaneError};
 use breezeway_embedding::{EmbeddingModel, Fingerprint, Purpose, Vector};
-use breezeway_knowledge::{ChunkId, ChunkRange, ChunkStore};
+use breezeway_knowledge::{ChunkId, ChunkRange, ChunkStore, Seq};
 use tracing::warn;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     follow::distinct_terms,
     lexical::{Lexical, Storage},
     state::{Hit, Plan, State},
-    vector::FlatVectors,
+    vector::{FlatVectors, VectorIndex},
 };
 
 /// The most passages of one answer.
@@ -290,8 +290,8 @@ impl Inner {
     async fn switch(
         &self,
         model: Option<Arc<dyn EmbeddingModel>>,
-        seq: Option<breezeway_knowledge::Seq>,
-        vectors: Box<dyn crate::vector::VectorIndex>,
+        seq: Option<Seq>,
+        vectors: Box<dyn VectorIndex>,
     ) -> Result<bool> {
         self.on_lane(move |inner| {
             let mut state = inner.state_mut();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use breezeway_core::FileId;
 use breezeway_embedding::{Fingerprint, Vector};
-use breezeway_knowledge::{ChunkRange, LogEntry, Seq};
+use breezeway_knowledge::{ChunkId, ChunkRange, LogEntry, Seq};
 use roaring::RoaringBitmap;
 
 use crate::{
@@ -295,5 +295,5 @@ impl State {
 }
 
 fn range(first: u32, last: u32) -> ChunkRange {
-    ChunkRange { first: breezeway_knowledge::ChunkId(first), last: breezeway_knowledge::ChunkId(last) }
+    ChunkRange { first: ChunkId(first), last: ChunkId(last) }
 }

@@ -71,6 +71,29 @@ async fn only_the_files_asked_for_are_searched() {
 }
 
 #[tokio::test]
+async fn a_filter_to_few_chunks_changes_no_score() {
+    let shelf = Shelf::new();
+    let retriever = shelf.retriever(RetrieverConfig::default()).await;
+    let many: Vec<_> = (0..100).map(|number| format!("whale {number}{}", " and".repeat(number))).collect();
+    shelf.write("many", &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    shelf.write("few", &["a whale, a zebra", "zebras", "nothing of the kind"]).await;
+    let asked = |files: &[&str]| Question {
+        limit: 200,
+        legs: Leg::Lexical,
+        ..question("whales and zebras and 42", files)
+    };
+    retriever.search(asked(&["few"])).await.expect("a search");
+    retriever.inner().fold().await.expect("memory takes it");
+
+    let few = said(&retriever.search(asked(&["few"])).await.expect("a search"));
+    let all = said(&retriever.search(asked(&["few", "many"])).await.expect("a search"));
+
+    assert_eq!(few.len(), 2);
+    assert_eq!(all.len(), 102);
+    assert!(few.iter().all(|passage| all.contains(passage)));
+}
+
+#[tokio::test]
 async fn equal_texts_are_answered_once() {
     let shelf = Shelf::new();
     let retriever = shelf.retriever(RetrieverConfig::default()).await;
@@ -220,6 +243,27 @@ async fn answers_do_not_change_when_the_index_is_deleted_or_reopened() {
     assert_eq!(folded, unfolded);
     assert_eq!(reopened, unfolded);
     assert_eq!(anew, unfolded);
+}
+
+#[tokio::test]
+async fn what_is_deleted_on_disk_is_not_deleted_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shelf = Shelf::new();
+    let retriever = shelf.retriever(in_folder(&folder)).await;
+    shelf.write("a", &["whales", "zebras"]).await;
+    shelf.write("b", &["walruses"]).await;
+    retriever.search(question("whale", &["a"])).await.expect("a search");
+    retriever.inner().fold().await.expect("the disk takes it");
+    shelf.delete("b").await;
+    retriever.search(question("whale", &["a"])).await.expect("a search");
+    assert_eq!(retriever.inner().state().lexical.unfolded(), 1);
+    retriever.inner().fold().await.expect("the disk takes it");
+    drop(retriever);
+
+    let retriever = shelf.retriever(in_folder(&folder)).await;
+    retriever.search(question("whale", &["a"])).await.expect("a search");
+
+    assert_eq!(retriever.inner().state().lexical.unfolded(), 0);
 }
 
 #[tokio::test]

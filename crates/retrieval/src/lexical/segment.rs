@@ -16,7 +16,7 @@ pub(crate) struct Segment {
     chunks: Vec<u32>,
     /// The number of terms of each document.
     lengths: Vec<u32>,
-    /// Documents in the order of their chunks.
+    /// Documents in the order of their chunks, without those that are deleted on disk already.
     order: Vec<DocId>,
     alive: Vec<bool>,
     alive_count: u64,
@@ -59,8 +59,8 @@ impl Segment {
         };
         let chunks = column(Fields::CHUNK)?;
         let lengths = column(Fields::LENGTH)?;
-        let mut order: Vec<_> = (0..reader.max_doc()).collect();
-        order.sort_by_key(|&document| (chunks[document as usize], reader.is_deleted(document)));
+        let mut order: Vec<_> = reader.doc_ids_alive().collect();
+        order.sort_by_key(|&document| chunks[document as usize]);
         Ok(Self {
             postings: reader.inverted_index(fields.body)?,
             alive: vec![false; chunks.len()],
