@@ -206,6 +206,10 @@ fn text_limit(limits: &Limits) -> ExtractError {
     ExtractError::Limit(format!("{} of text", megabytes(limits.text_bytes)))
 }
 
+pub(crate) fn time_limit(limits: &Limits) -> ExtractError {
+    ExtractError::Limit(format!("{} seconds for one file", limits.time.as_secs()))
+}
+
 /// A size as people write it.
 fn megabytes(bytes: u64) -> String {
     match bytes >> 20 {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Cursor, io::Write as _};
 
-use zip::{ZipWriter, write::SimpleFileOptions};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// A PDF whose pages hold one line each; an empty line makes a page with a picture only.
 pub(crate) fn pdf(pages: &[&str]) -> Vec<u8> {
@@ -49,7 +49,11 @@ pub(crate) fn pdf(pages: &[&str]) -> Vec<u8> {
 pub(crate) fn package(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
-        zip.start_file(*name, SimpleFileOptions::default()).expect("memory takes everything");
+        // Formats that name their media type first want it uncompressed.
+        let method =
+            if *name == "mimetype" { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        zip.start_file(*name, SimpleFileOptions::default().compression_method(method))
+            .expect("memory takes everything");
         zip.write_all(content.as_bytes()).expect("memory takes everything");
     }
     zip.finish().expect("memory takes everything").into_inner()

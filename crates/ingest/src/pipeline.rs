@@ -7,6 +7,7 @@ use breezeway_knowledge::{ChunkHash, Claim, Document, FileCommit, NewChunk};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use crate::{
     Error, Ingestor, Progress, Result, Stage, chunk,
@@ -68,9 +69,11 @@ impl Ingestor {
         let source = self.source(claim).await?;
         let cut = match &self.config.extraction {
             Extraction::InProcess => {
-                self.lane
-                    .run(move || extract::in_process(hint, source, limits).map(|read| cut(read, &plan)))
-                    .await?
+                let work = self
+                    .lane
+                    .run(move || extract::in_process(hint, source, limits).map(|read| cut(read, &plan)));
+                // The thread cannot be stopped; at least nobody waits for it any longer.
+                timeout(limits.time, work).await.unwrap_or_else(|_| Ok(Err(extract::time_limit(&limits))))?
             }
             Extraction::Child { program, arguments } => {
                 let answer = extract::in_child(program, arguments, &hint, &source, &limits).await?;

@@ -8,6 +8,10 @@ use breezeway_knowledge::Document;
 /// megabyte must not be one.
 const LONGEST_TITLE: usize = 200;
 
+/// Headings that divide one document. Text that consists of headings would otherwise fill the
+/// memory with chunks of three characters; what comes after the last of these is cut by length.
+const MOST_HEADINGS: usize = 100_000;
+
 /// A part of a document that is cut by itself.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
@@ -47,7 +51,7 @@ pub(super) fn blocks(document: &Document, by_heading: bool) -> Vec<Block> {
                 continue;
             }
             fence = Fence::opened_by(line);
-            let Some((level, title)) = heading(line) else {
+            let Some((level, title)) = heading(line).filter(|_| blocks.len() < MOST_HEADINGS) else {
                 has_body |= !line.trim().is_empty();
                 continue;
             };

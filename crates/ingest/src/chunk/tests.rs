@@ -94,6 +94,13 @@ fn a_hash_is_no_heading_in_code_in_fences_or_without_a_space() {
 }
 
 #[test]
+fn a_document_of_nothing_but_headings_does_not_explode() {
+    let found = cut(&document(&"# a\nb\n".repeat(200_000)), TextKind::Prose, &ChunkPlan::default());
+
+    assert!(found.len() < 101_000, "{}", found.len());
+}
+
+#[test]
 fn sections_are_never_crossed() {
     let mut pages = document("one\n\ntwo");
     let section = |start, end, page| Section { start, end, page: Some(page), page_label: None, title: None };

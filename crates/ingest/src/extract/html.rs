@@ -118,15 +118,22 @@ const SELF_CLOSING: [&str; 31] = [
 /// depth, so depth has to be told before there is a tree.
 fn is_abyss(html: &str) -> bool {
     let mut open = 0_usize;
-    for tag in html.split('<').skip(1) {
-        if let Some(name) = tag.strip_prefix('/') {
-            if name.starts_with(|sign: char| sign.is_ascii_alphabetic()) {
-                open = open.saturating_sub(1);
-            }
-        } else if tag.starts_with(|sign: char| sign.is_ascii_alphabetic()) {
+    let mut rest = html;
+    while let Some((_, tag)) = rest.split_once('<') {
+        rest = tag;
+        if tag.starts_with("!--") {
+            rest = after(tag, "-->");
+        } else if let Some(name) = tag.strip_prefix('/') {
+            open = open.saturating_sub(usize::from(name.starts_with(is_letter)));
+        } else if tag.starts_with(is_letter) {
             let end = tag.find(|sign: char| !sign.is_ascii_alphanumeric()).unwrap_or(tag.len());
             let name = &tag[..end];
-            if !SELF_CLOSING.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            let is = |known: &&str| known.eq_ignore_ascii_case(name);
+            if ["script", "style"].iter().any(is) {
+                // Programs write tags that are none. Their own end tag may be in any case, but then
+                // the scan only counts more than there is.
+                rest = after(tag, &format!("</{name}"));
+            } else if !SELF_CLOSING.iter().any(is) {
                 open += 1;
             }
         }
@@ -135,6 +142,15 @@ fn is_abyss(html: &str) -> bool {
         }
     }
     false
+}
+
+fn is_letter(sign: char) -> bool {
+    sign.is_ascii_alphabetic()
+}
+
+/// What follows the first `mark` in `text`; `text` itself if there is none.
+fn after<'a>(text: &'a str, mark: &str) -> &'a str {
+    text.split_once(mark).map_or(text, |(_, rest)| rest)
 }
 
 /// The page's title. Looked for in the text, since the converter leaves the head out.

@@ -40,6 +40,8 @@ pub(super) struct Page {
     text: String,
     /// Whether something is on it that could be text: pictures, drawn or unreadable letters.
     has_unread_content: bool,
+    /// Whether it, or part of it, could not be read at all.
+    is_damaged: bool,
 }
 
 /// Drawn shapes that make a page without text look like one with letters turned into outlines.
@@ -47,7 +49,7 @@ const OUTLINES: u32 = 200;
 
 pub(super) fn read(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let mut document = Document::default();
-    let mut needs_ocr = Vec::new();
+    let (mut needs_ocr, mut damaged) = (Vec::new(), Vec::new());
     let mut filled = Vec::new();
     let mut failure = None;
     engine.parse(bytes, &mut |part| {
@@ -62,7 +64,9 @@ pub(super) fn read(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result
                 document.metadata = metadata;
             }
             Part::Page(page) => {
-                if page.text.trim().is_empty() && page.has_unread_content {
+                if page.is_damaged {
+                    damaged.push(Value::from(page.number));
+                } else if page.text.trim().is_empty() && page.has_unread_content {
                     needs_ocr.push(Value::from(page.number));
                 }
                 add(&mut document, &page);
@@ -80,11 +84,20 @@ pub(super) fn read(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result
     if !filled.is_empty() {
         add_fields(&mut document, &filled);
     }
-    if document.text.trim().is_empty() && !needs_ocr.is_empty() {
-        return Err(ExtractError::NeedsOcr);
+    if document.text.trim().is_empty() {
+        if !needs_ocr.is_empty() {
+            return Err(ExtractError::NeedsOcr);
+        }
+        if !damaged.is_empty() {
+            return Err(ExtractError::Damaged(
+                "The pages of the PDF are damaged and cannot be read.".to_owned(),
+            ));
+        }
     }
-    if !needs_ocr.is_empty() {
-        document.metadata.insert("needs_ocr".to_owned(), Value::Array(needs_ocr));
+    for (name, pages) in [("needs_ocr", needs_ocr), ("damaged_pages", damaged)] {
+        if !pages.is_empty() {
+            document.metadata.insert(name.to_owned(), Value::Array(pages));
+        }
     }
     Ok(document)
 }
@@ -114,7 +127,7 @@ fn add_fields(document: &mut Document, fields: &[(String, String)]) {
     for (name, value) in fields {
         lines.push_str(&format!("{name}: {value}\n"));
     }
-    let page = Page { number: 1, text: lines, has_unread_content: false };
+    let page = Page { number: 1, text: lines, has_unread_content: false, is_damaged: false };
     let only = document.sections.len() == 1;
     add(document, &page);
     if only {
@@ -152,10 +165,14 @@ impl Engine for Unpdf {
                     || page.ocr_text_suppressed
                     || page.suppressed_text_runs > 0
                     || page.fill_op_count > OUTLINES,
+                is_damaged: page.undecodable_content_streams > 0,
             })),
-            ParseEvent::PageFailed { page, .. } => {
-                take(Part::Page(Page { number: page, text: String::new(), has_unread_content: true }))
-            }
+            ParseEvent::PageFailed { page, .. } => take(Part::Page(Page {
+                number: page,
+                text: String::new(),
+                has_unread_content: false,
+                is_damaged: true,
+            })),
             ParseEvent::Progress { .. } | ParseEvent::DocumentEnd { .. } => ControlFlow::Continue(()),
         });
         streamed.map(drop).map_err(refusal)

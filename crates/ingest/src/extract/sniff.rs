@@ -177,9 +177,23 @@ fn package(bytes: &[u8], hint: &Hint) -> Result<Format, ExtractError> {
             }
         }
     }
-    let essence = hint.essence();
-    let generic = essence.is_empty() || essence == "application/octet-stream";
-    Err(ExtractError::Unsupported(if generic { "application/zip".to_owned() } else { essence }))
+    Err(ExtractError::Unsupported(own_media_type(bytes).unwrap_or_else(|| {
+        let essence = hint.essence();
+        let generic = essence.is_empty() || essence == "application/octet-stream";
+        if generic { "application/zip".to_owned() } else { essence }
+    })))
+}
+
+/// The media type that some packages (EPUB, OpenDocument) say in their first entry, which is not
+/// compressed.
+fn own_media_type(bytes: &[u8]) -> Option<String> {
+    let rest = bytes.get(30..)?.strip_prefix(b"mimetype")?;
+    let end = rest
+        .iter()
+        .take(100)
+        .position(|byte| !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'+' | b'-'))?;
+    let text = String::from_utf8(rest[..end].to_vec()).ok()?;
+    text.contains('/').then_some(text)
 }
 
 /// Which office document an OLE compound file is, by the names of its streams.

@@ -111,6 +111,10 @@ fn what_has_no_text_is_refused_with_its_reason() {
         read("a.zip", &package(&[("a.txt", "text")])),
         Err(ExtractError::Unsupported("application/zip".to_owned()))
     );
+    assert_eq!(
+        read("a.epub", &package(&[("mimetype", "application/epub+zip"), ("a.xhtml", "text")])),
+        Err(ExtractError::Unsupported("application/epub+zip".to_owned()))
+    );
     assert_eq!(read("a.rtf", b"{\\rtf1 text}"), Err(ExtractError::Unsupported("application/rtf".to_owned())));
     for name in ["a.txt", "a.bin", "a.pdf", "a.docx"] {
         assert!(matches!(read(name, &noise), Err(ExtractError::Damaged(_))), "{name}");
@@ -221,6 +225,17 @@ fn html_that_is_nested_without_end_is_refused() {
     let nested = format!("<html>{}text", "<div>".repeat(60_000));
 
     assert!(matches!(read("a.html", nested.as_bytes()), Err(ExtractError::Limit(_))));
+}
+
+#[test]
+fn tags_in_programs_comments_and_open_list_items_are_no_nesting() {
+    let page = format!(
+        "<html><script>'{0}'</script><!-- {0} --><p>text{1}",
+        "<div>".repeat(5000),
+        "<p>and<br>".repeat(5000)
+    );
+
+    assert!(text_of("a.html", page.as_bytes()).starts_with("text\n\nand"));
 }
 
 #[test]

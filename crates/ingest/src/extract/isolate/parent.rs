@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    super::{megabytes, text_limit},
+    super::{megabytes, text_limit, time_limit},
     ExtractError, Extracted, Hint, Limits, Source, wire,
 };
 use crate::{Error, Result};
@@ -65,7 +65,7 @@ pub(crate) async fn in_child(
     match answered {
         Err(_) => {
             stop(&mut child).await;
-            Err(ExtractError::Limit(format!("{} seconds for one file", limits.time.as_secs())).into())
+            Err(time_limit(limits).into())
         }
         Ok(Said::Document(answer)) => {
             stop(&mut child).await;
