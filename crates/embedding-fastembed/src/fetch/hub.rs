@@ -20,14 +20,20 @@ const PIECE_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn fetch(fetching: &mut Fetching<'_>) -> Result<(), String> {
     let mut reasons = Vec::new();
+    // A hub that has refused one file, or cannot be reached, will not give the next.
+    let mut hub_failed = false;
     for wanted in fetching.missing.clone() {
-        let fetched = if wanted.is_library() {
+        let fetched = if hub_failed && !wanted.is_library() {
+            continue;
+        } else if wanted.is_library() {
             match fetching.config.runtime.clone() {
                 Some(archive) => runtime(fetching, wanted, archive).await,
                 None => Err("no download of the ONNX Runtime is set".to_owned()),
             }
         } else {
-            from_hub(fetching, wanted).await
+            let fetched = from_hub(fetching, wanted).await;
+            hub_failed = fetched.is_err();
+            fetched
         };
         match fetched {
             Ok(()) => fetching.arrived(&[wanted.name]),
