@@ -6,7 +6,7 @@
 //! compound (`camelCase`, `covid19`, `example.com`) is kept whole beside its parts.
 //!
 //! An index is only as good as its agreement with the question, so a change to what [`terms`]
-//! answers must raise [`VERSION`], which makes indexes be written anew.
+//! answers must raise `VERSION`, which makes indexes be written anew.
 
 mod fold;
 mod stop_words;

@@ -96,11 +96,6 @@ impl Inner {
                 continue;
             }
             self.follow(after, entries).await?;
-            if self.state().lexical.unfolded() >= FOLD_NOW {
-                // The tail may grow beyond its bound rather than a question fail; the follower will
-                // try again and say so.
-                self.fold().await.unwrap_or_else(|error| warn!(%error, "Could not fold the tail"));
-            }
         }
     }
 
@@ -186,7 +181,13 @@ impl Inner {
             drop(state);
             inner.touch();
         })
-        .await
+        .await?;
+        if self.state().lexical.unfolded() >= FOLD_NOW {
+            // The tail may grow beyond its bound rather than a question fail; the follower will try
+            // again.
+            self.fold().await.unwrap_or_else(|error| warn!(%error, "Could not fold the tail"));
+        }
+        Ok(())
     }
 
     fn analyse(&self, read: Read) -> Change {
@@ -220,8 +221,10 @@ impl Inner {
             .on_lane(|inner| {
                 let _disk = inner.disk.lock().unwrap_or_else(PoisonError::into_inner);
                 let state = inner.state();
-                let Some(mark) = state.mark() else { return Ok(None) };
-                let plan = state.lexical.plan(mark);
+                if state.lexical.unfolded() == 0 {
+                    return Ok(None);
+                }
+                let plan = state.lexical.plan(state.mark());
                 drop(state);
                 let (chunks, seq) = (plan.len(), plan.seq());
                 let folded = plan.carry_out().map_err(Error::index("fold the tail"))?;

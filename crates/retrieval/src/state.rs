@@ -118,8 +118,8 @@ impl State {
     }
 
     /// What the index should be marked with when everything up to here is in it.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        self.last.as_ref().map(Mark::of)
+    pub(crate) fn mark(&self) -> Mark {
+        self.last.as_ref().map_or_else(Mark::default, Mark::of)
     }
 
     /// Use other vectors from now on.

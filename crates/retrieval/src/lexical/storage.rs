@@ -63,7 +63,10 @@ impl Fields {
 
 /// Which log entry an index was last written at. An index whose mark the log does not confirm
 /// belongs to another library (a restored backup, a swapped folder) and is not trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// The default is a mark before every entry, which nothing can confirm: an index that was folded in
+/// the middle of the very first one is made anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) seq: Seq,
     pub(crate) file: String,
@@ -195,6 +198,9 @@ impl Storage {
             None if metas.segments.is_empty() => None,
             None => return Err(broken("it does not say how far it goes")),
         };
+        if mark.as_ref().is_some_and(|mark| mark.seq == Seq(0)) {
+            return Err(broken("its first fold was not finished"));
+        }
         let storage = Self::over(index, fields, mark)?;
         // Opens every file once, while there is still somebody to start anew.
         storage.segments()?;

@@ -16,7 +16,7 @@ use breezeway_knowledge::{
     ChunkHash, ChunkRange, ChunkStore, Claim, FileCommit, LogEntry, MemoryLibrary, Seq, StoredChunk,
 };
 
-use super::until;
+use super::{in_folder, until};
 use crate::{Leg, Question, Retriever, RetrieverConfig, testing::*};
 
 /// A library whose log fails or stalls on request.
@@ -230,17 +230,21 @@ async fn questions_folds_and_writes_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn long_files_are_read_in_slices() {
+async fn long_files_are_read_in_slices_and_folded_on_the_way() {
+    let folder = tempfile::tempdir().expect("a folder");
     let shelf = Shelf::new();
-    let retriever = shelf.retriever(RetrieverConfig::default()).await;
-    let many: Vec<_> = (0..2_500).map(|number| format!("page{number}")).collect();
+    let retriever = shelf.retriever(in_folder(&folder)).await;
+    let many: Vec<_> = (0..9_000).map(|number| format!("page{number}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    shelf.write("long", &many).await;
+    shelf.write_words("long", &many).await;
 
-    for page in ["page0", "page1023", "page1024", "page2499"] {
+    for page in ["page0", "page1023", "page1024", "page8999"] {
         let asked = Question { legs: Leg::Lexical, limit: 1, ..question(page, &["long"]) };
         assert_eq!(texts(&retriever.search(asked).await.expect("a search")), [page]);
     }
+    assert!(retriever.inner().state().lexical.unfolded() < 2_000);
+    drop(retriever);
+    let retriever = shelf.retriever(in_folder(&folder)).await;
     shelf.delete("long").await;
     let gone = retriever.search(question("page0", &["long"])).await.expect("a search");
     assert!(gone.passages.is_empty());
