@@ -20,27 +20,40 @@ const PIECE_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn fetch(fetching: &mut Fetching<'_>) -> Result<(), String> {
     let mut reasons = Vec::new();
-    // A hub that has refused one file, or cannot be reached, will not give the next.
-    let mut hub_failed = false;
     for wanted in fetching.missing.clone() {
-        let fetched = if hub_failed && !wanted.is_library() {
-            continue;
-        } else if wanted.is_library() {
+        let fetched = if wanted.is_library() {
             match fetching.config.runtime.clone() {
                 Some(archive) => runtime(fetching, wanted, archive).await,
                 None => Err("no download of the ONNX Runtime is set".to_owned()),
             }
         } else {
-            let fetched = from_hub(fetching, wanted).await;
-            hub_failed = fetched.is_err();
-            fetched
+            from_hub(fetching, wanted).await
         };
         match fetched {
             Ok(()) => fetching.arrived(&[wanted.name]),
             Err(reason) => reasons.push(reason),
         }
     }
-    if reasons.is_empty() { Ok(()) } else { Err(reasons.join(", ")) }
+    if reasons.is_empty() { Ok(()) } else { Err(told_once(&reasons)) }
+}
+
+/// Reasons as one sentence. A hub that cannot be reached fails for every file with the same words, which
+/// are said once, for the first of them.
+fn told_once(reasons: &[String]) -> String {
+    let mut causes: Vec<(&str, &str, usize)> = Vec::new();
+    for reason in reasons {
+        let (place, cause) = reason.split_once(": ").unwrap_or((reason, ""));
+        match causes.iter_mut().find(|(_, known, _)| !cause.is_empty() && *known == cause) {
+            Some((_, _, more)) => *more += 1,
+            None => causes.push((place, cause, 0)),
+        }
+    }
+    let told = causes.into_iter().map(|(place, cause, more)| match (cause, more) {
+        ("", _) => place.to_owned(),
+        (cause, 0) => format!("{place}: {cause}"),
+        (cause, more) => format!("{place} and {more} more: {cause}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 async fn from_hub(fetching: &Fetching<'_>, wanted: &'static Wanted) -> Result<(), String> {
@@ -193,5 +206,19 @@ mod tests {
         ] {
             assert_eq!(without_secrets(url), shown);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told_once;
+
+    #[test]
+    fn the_same_failure_is_told_once() {
+        let reasons = ["http://hub/a: no such host", "http://hub/b: no such host", "no runtime is set"];
+
+        let told = told_once(&reasons.map(str::to_owned));
+
+        assert_eq!(told, "http://hub/a and 1 more: no such host, no runtime is set");
     }
 }
