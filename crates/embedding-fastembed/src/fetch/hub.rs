@@ -207,11 +207,6 @@ mod tests {
             assert_eq!(without_secrets(url), shown);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::told_once;
 
     #[test]
     fn the_same_failure_is_told_once() {
