@@ -2,12 +2,14 @@
 
 mod json;
 mod multipart;
+mod path;
 mod principal;
 mod query;
 
 pub(crate) use self::{
     json::{AuthJson, Json, JsonObject},
     multipart::UploadForm,
+    path::Path,
     principal::{Admin, Human, Optional, SignedIn, Verified},
     query::Query,
 };

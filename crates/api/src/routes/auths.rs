@@ -30,6 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(add_account))
         .routes(routes!(change_password))
         .routes(routes!(change_profile))
+        .routes(routes!(change_timezone))
         .routes(routes!(admin_config, change_admin_config))
         .routes(routes!(admin_details))
 }
@@ -77,6 +78,12 @@ struct ChangeProfile {
     date_of_birth: Option<String>,
 }
 
+/// Where the caller is.
+#[derive(Deserialize, ToSchema)]
+struct ChangeTimezone {
+    timezone: String,
+}
+
 /// The own API key.
 #[derive(Serialize, ToSchema)]
 struct ApiKeyView {
@@ -89,6 +96,7 @@ struct ApiKeyView {
     responses((status = 200, body = SessionView), (status = "4XX", description = "refused")),
 )]
 async fn sign_up(State(state): State<ApiState>, AuthJson(form): AuthJson<SignUp>) -> ApiResult<Response> {
+    fits(&form.name, form.profile_image_url.as_deref())?;
     let new = NewAccount {
         email: form.email,
         name: form.name,
@@ -193,6 +201,7 @@ async fn add_account(
     Admin(_): Admin,
     AuthJson(form): AuthJson<AddAccount>,
 ) -> ApiResult<JsonAnswer<SessionView>> {
+    fits(&form.name, form.profile_image_url.as_deref())?;
     let role = role(form.role.as_deref().unwrap_or("pending"))?;
     let new = NewAccount {
         email: form.email,
@@ -231,6 +240,10 @@ async fn change_profile(
     Verified(principal): Verified,
     AuthJson(form): AuthJson<ChangeProfile>,
 ) -> ApiResult<JsonAnswer<AccountSummary>> {
+    fits(&form.name, Some(&form.profile_image_url))?;
+    for text in [&form.bio, &form.gender, &form.date_of_birth].into_iter().flatten() {
+        fits(text, None)?;
+    }
     let fields = [("bio", form.bio), ("gender", form.gender), ("date_of_birth", form.date_of_birth)];
     let profile: Map<String, Value> =
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect();
@@ -242,6 +255,26 @@ async fn change_profile(
     };
     let account = state.auth.update_account(&principal.user, change).await?;
     Ok(JsonAnswer(account.as_ref().into()))
+}
+
+/// Say in which time zone the caller is.
+#[utoipa::path(
+    post, path = "/api/v1/auths/update/timezone", tag = "auths", request_body = ChangeTimezone,
+    responses((status = 200, description = "kept"), (status = "4XX", description = "refused")),
+)]
+async fn change_timezone(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    AuthJson(form): AuthJson<ChangeTimezone>,
+) -> ApiResult<JsonAnswer<Value>> {
+    // The longest name of the IANA database has 32 signs.
+    if form.timezone.len() > 64 {
+        return Err(ApiError::bad_request("This is no time zone."));
+    }
+    let profile = Map::from_iter([("timezone".to_owned(), form.timezone.into())]);
+    let change = AccountChange { profile: Some(profile), ..AccountChange::default() };
+    state.auth.update_account(&principal.user, change).await?;
+    Ok(JsonAnswer(json!({"status": true})))
 }
 
 /// Whom to ask for access.
@@ -377,6 +410,20 @@ fn apply(settings: &mut AuthSettings, form: Map<String, Value>) -> ApiResult<()>
     Ok(())
 }
 
+/// Refuse texts that are longer than anything a profile needs: accounts live in memory.
+pub(super) fn fits(text: &str, picture: Option<&str>) -> ApiResult<()> {
+    if text.len() > PROFILE_BYTES || picture.is_some_and(|picture| picture.len() > PICTURE_BYTES) {
+        return Err(ApiError::new(http::StatusCode::PAYLOAD_TOO_LARGE, "This is too long for a profile."));
+    }
+    Ok(())
+}
+
+/// The longest name or other text of a profile.
+const PROFILE_BYTES: usize = 4 << 10;
+
+/// The longest address of a picture, which may be the picture itself in base64.
+const PICTURE_BYTES: usize = 1 << 20;
+
 pub(crate) fn role(text: &str) -> ApiResult<Role> {
     text.parse().map_err(|error: breezeway_core::UnknownRole| ApiError::bad_request(error.to_string()))
 }
@@ -401,7 +448,7 @@ fn signed_in(state: &ApiState, session: &Session, with_profile: bool) -> Respons
     let mut response = JsonAnswer(view).into_response();
     no_store(&mut response);
     let age = session.expires_at.map_or_else(String::new, |at| {
-        let seconds = at.seconds() - breezeway_core::Clock::system().now().seconds();
+        let seconds = at.seconds() - state.registry.clock().now().seconds();
         format!(" Max-Age={};", seconds.max(0))
     });
     let secure = if state.config.secure_cookies { " Secure;" } else { "" };

@@ -8,18 +8,23 @@ use axum::{
 use breezeway_chat::Answer;
 use breezeway_wire::ChatRequest;
 use http::{HeaderValue, header};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{JsonObject, Verified},
+    extract::{Admin, JsonObject, Path, Verified},
     sse,
     state::ApiState,
 };
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(complete)).routes(routes!(complete_v1)).routes(routes!(completed))
+    OpenApiRouter::new()
+        .routes(routes!(complete))
+        .routes(routes!(complete_v1))
+        .routes(routes!(completed))
+        .routes(routes!(tasks))
+        .routes(routes!(stop_task))
 }
 
 /// Answer a chat, whole or streamed. `files` brings context and citations into the answer.
@@ -60,6 +65,25 @@ async fn complete_v1(state: State<ApiState>, verified: Verified, body: JsonObjec
 )]
 async fn completed(Verified(_): Verified, JsonObject(body): JsonObject) -> JsonAnswer<Map<String, Value>> {
     JsonAnswer(body)
+}
+
+/// The chats that are answered in the background. There are none: an answer here lives as long as its
+/// request, and to stop one is to hang up.
+#[utoipa::path(
+    get, path = "/api/tasks", tag = "chat",
+    responses((status = 200, description = "`{\"tasks\": []}`"), (status = "4XX", description = "refused")),
+)]
+async fn tasks(_: Admin) -> JsonAnswer<Value> {
+    JsonAnswer(json!({"tasks": []}))
+}
+
+/// Stop a chat that is answered in the background. There are none.
+#[utoipa::path(
+    post, path = "/api/tasks/stop/{id}", tag = "chat", params(("id" = String, Path)),
+    responses((status = 404, description = "there is no such task"), (status = "4XX", description = "refused")),
+)]
+async fn stop_task(_: Admin, _: Path<String>) -> ApiError {
+    ApiError::not_found()
 }
 
 /// Chats are not kept here, so a chat id that is not temporary names none.

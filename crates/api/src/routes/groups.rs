@@ -2,11 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{
-    Json as JsonAnswer,
-    extract::{Path, State},
-};
-use breezeway_auth::{Group, GroupChange};
+use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Account, Group, GroupChange};
 use breezeway_core::{GroupId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,10 +11,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{Admin, Json, Verified},
+    error::ApiResult,
+    extract::{Admin, Json, Path, Verified},
     state::ApiState,
-    views::groups::GroupView,
+    views::{
+        accounts::{AccountInfo, group_names},
+        groups::{GroupInfo, GroupView},
+    },
 };
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -25,6 +25,9 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(list))
         .routes(routes!(create))
         .routes(routes!(show))
+        .routes(routes!(info))
+        .routes(routes!(export))
+        .routes(routes!(members))
         .routes(routes!(update))
         .routes(routes!(add_users))
         .routes(routes!(remove_users))
@@ -87,6 +90,51 @@ async fn show(
     Path(id): Path<String>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
     Ok(JsonAnswer(group(&state, &id)?.as_ref().into()))
+}
+
+/// What members are told of a group.
+#[utoipa::path(
+    get, path = "/api/v1/groups/id/{id}/info", tag = "groups", params(("id" = String, Path)),
+    responses((status = 200, body = GroupInfo), (status = "4XX", description = "refused")),
+)]
+async fn info(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<GroupInfo>> {
+    let group = group(&state, &id)?;
+    if principal.is_admin() || group.members.contains(&principal.user) {
+        return Ok(JsonAnswer(group.as_ref().into()));
+    }
+    // As if there were none.
+    Err(breezeway_auth::Error::NoSuchGroup.into())
+}
+
+/// A group with everything that is kept of it.
+#[utoipa::path(
+    get, path = "/api/v1/groups/id/{id}/export", tag = "groups", params(("id" = String, Path)),
+    responses((status = 200, body = GroupView), (status = "4XX", description = "refused")),
+)]
+async fn export(state: State<ApiState>, admin: Admin, id: Path<String>) -> ApiResult<JsonAnswer<GroupView>> {
+    show(state, admin, id).await
+}
+
+/// The accounts in a group.
+#[utoipa::path(
+    post, path = "/api/v1/groups/id/{id}/users", tag = "groups", params(("id" = String, Path)),
+    responses((status = 200, body = [AccountInfo]), (status = "4XX", description = "refused")),
+)]
+async fn members(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<Vec<AccountInfo>>> {
+    let (groups, now) = (state.auth.groups(), state.registry.clock().now());
+    let group = group(&state, &id)?;
+    let mut accounts: Vec<_> = group.members.iter().filter_map(|id| state.auth.account(id)).collect();
+    accounts.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
+    let view = |account: &Arc<Account>| AccountInfo::new(account, group_names(&account.id, &groups), now);
+    Ok(JsonAnswer(accounts.iter().map(view).collect()))
 }
 
 /// Change a group.
@@ -172,7 +220,7 @@ async fn change_members(
 fn group(state: &ApiState, id: &str) -> ApiResult<Arc<Group>> {
     let groups = state.auth.groups();
     let found = groups.iter().find(|group| group.id.as_str() == id);
-    found.cloned().ok_or_else(|| ApiError::new(http::StatusCode::UNAUTHORIZED, NOT_FOUND))
+    found.cloned().ok_or_else(|| breezeway_auth::Error::NoSuchGroup.into())
 }
 
 /// The accounts among `ids` that exist.

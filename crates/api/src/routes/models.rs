@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::users;
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult, NOT_FOUND, UNAUTHORIZED},
     extract::{Admin, Json, Query, Verified},
@@ -38,6 +39,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(delete))
         .routes(routes!(delete_all))
         .routes(routes!(tags))
+        .routes(routes!(base_tags))
+        .routes(routes!(picture))
         .routes(routes!(export))
         .routes(routes!(import))
         .routes(routes!(sync))
@@ -59,8 +62,14 @@ struct IdQuery {
 struct OverlayQuery {
     /// Only names and ids that contain this.
     query: Option<String>,
+    /// `created` for the caller's own, `shared` for those of others.
+    view_option: Option<String>,
     /// Only those with this tag.
     tag: Option<String>,
+    /// `name`, `created_at` or `updated_at`; without it, in the order they were made.
+    order_by: Option<String>,
+    /// `asc` or `desc`.
+    direction: Option<String>,
     /// From 1.
     page: Option<usize>,
 }
@@ -225,8 +234,23 @@ async fn overlays(
     found.retain(|overlay| {
         let named =
             overlay.name.to_lowercase().contains(&text) || overlay.id.as_str().to_lowercase().contains(&text);
-        named && query.tag.as_deref().is_none_or(|tag| tag_names(overlay).iter().any(|name| name == tag))
+        let wanted = match query.view_option.as_deref() {
+            Some("created") => overlay.owner == principal.user,
+            Some("shared") => overlay.owner != principal.user,
+            _ => true,
+        };
+        let tagged = |tag: &str| tag_names(overlay).iter().any(|name| name == tag);
+        named && wanted && query.tag.as_deref().is_none_or(tagged)
     });
+    match query.order_by.as_deref() {
+        Some("name") => found.sort_by_cached_key(|overlay| overlay.name.to_lowercase()),
+        Some("created_at") => found.sort_by_key(|overlay| overlay.created_at),
+        Some("updated_at") => found.sort_by_key(|overlay| overlay.updated_at),
+        _ => {}
+    }
+    if query.direction.as_deref() == Some("desc") {
+        found.reverse();
+    }
     let skipped = query.page.unwrap_or(1).saturating_sub(1).saturating_mul(PAGE);
     let items: Vec<_> = found
         .iter()
@@ -353,11 +377,43 @@ async fn delete_all(State(state): State<ApiState>, Admin(principal): Admin) -> A
     responses((status = 200, body = [String])),
 )]
 async fn tags(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Vec<String>> {
-    let mut names: Vec<String> =
-        custom(&state, &principal).iter().flat_map(|overlay| tag_names(overlay)).collect();
+    JsonAnswer(all_tags(&custom(&state, &principal)))
+}
+
+/// The tags of the overrides of upstream models.
+#[utoipa::path(
+    get, path = "/api/v1/models/base/tags", tag = "models",
+    responses((status = 200, body = [String]), (status = "4XX", description = "refused")),
+)]
+async fn base_tags(State(state): State<ApiState>, Admin(principal): Admin) -> JsonAnswer<Vec<String>> {
+    let mut overlays = state.registry.overlays(&principal);
+    overlays.retain(|overlay| overlay.base.is_none());
+    JsonAnswer(all_tags(&overlays))
+}
+
+fn all_tags(overlays: &[Arc<Overlay>]) -> Vec<String> {
+    let mut names: Vec<String> = overlays.iter().flat_map(|overlay| tag_names(overlay)).collect();
     names.sort();
     names.dedup();
-    JsonAnswer(names)
+    names
+}
+
+/// A model's picture. What the caller cannot see has the same as what does not exist.
+#[utoipa::path(
+    get, path = "/api/v1/models/model/profile/image", tag = "models", params(IdQuery),
+    responses((status = 200, description = "a picture"), (status = 302, description = "where it is")),
+)]
+async fn picture(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Query(query): Query<IdQuery>,
+) -> Response {
+    let id = query.id.parse::<ModelId>().ok();
+    let overlay = id.and_then(|id| state.registry.overlay(&principal, &id).ok());
+    let url = overlay.as_ref().and_then(|overlay| overlay.meta.get("profile_image_url")?.as_str());
+    url.and_then(users::picture_at).unwrap_or_else(|| {
+        users::drawn(overlay.as_ref().map_or(query.id.as_str(), |overlay| overlay.name.as_str()))
+    })
 }
 
 /// All custom models and overrides the caller may read, to import elsewhere.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json as JsonAnswer,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use breezeway_core::Principal;
@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{chat, embeddings::set_model};
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
-    extract::{JsonObject, Verified},
+    extract::{JsonObject, Path, Verified},
     state::ApiState,
 };
 
@@ -28,7 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(models_of))
         .routes(routes!(complete))
         .routes(routes!(respond))
-        .routes(routes!(other))
+        .routes(routes!(other, read_other, put_other, delete_other))
 }
 
 /// The models of the OpenAI-compatible connections.
@@ -127,12 +127,7 @@ async fn other(
     Path(path): Path<String>,
     body: Result<JsonObject, ApiError>,
 ) -> ApiResult<Response> {
-    if !state.config.openai_passthrough {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "Direct API passthrough is disabled. Set ENABLE_OPENAI_API_PASSTHROUGH=True to enable.",
-        ));
-    }
+    passthrough_is_on(&state)?;
     let JsonObject(mut body) = body?;
     // A path is joined to the connection's address; one that climbs out of it is refused.
     if path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
@@ -143,6 +138,53 @@ async fn other(
     let route = route(&state, &principal, &body)?;
     set_model(&mut body, &route.upstream_model);
     Ok(passed_on(route.upstream.relay(&path, body).await?))
+}
+
+/// Paths without a model in a body could go to any connection, so none of them is chosen.
+#[utoipa::path(
+    get, path = "/openai/{*path}", tag = "openai", params(("path" = String, Path)),
+    responses((status = "4XX", description = "refused")),
+)]
+async fn read_other(State(state): State<ApiState>, _: Verified) -> ApiError {
+    nowhere(&state)
+}
+
+/// As for reading.
+#[utoipa::path(
+    put, path = "/openai/{*path}", tag = "openai", params(("path" = String, Path)),
+    responses((status = "4XX", description = "refused")),
+)]
+async fn put_other(State(state): State<ApiState>, _: Verified) -> ApiError {
+    nowhere(&state)
+}
+
+/// As for reading.
+#[utoipa::path(
+    delete, path = "/openai/{*path}", tag = "openai", params(("path" = String, Path)),
+    responses((status = "4XX", description = "refused")),
+)]
+async fn delete_other(State(state): State<ApiState>, _: Verified) -> ApiError {
+    nowhere(&state)
+}
+
+fn nowhere(state: &ApiState) -> ApiError {
+    match passthrough_is_on(state) {
+        Err(refusal) => refusal,
+        Ok(()) => ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Only POST requests that name a model are passed on.",
+        ),
+    }
+}
+
+fn passthrough_is_on(state: &ApiState) -> ApiResult<()> {
+    if state.config.openai_passthrough {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "Direct API passthrough is disabled. Set ENABLE_OPENAI_API_PASSTHROUGH=True to enable.",
+    ))
 }
 
 fn route(state: &ApiState, principal: &Principal, body: &Map<String, Value>) -> ApiResult<Route> {

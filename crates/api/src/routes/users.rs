@@ -4,24 +4,29 @@ use std::{cmp::Ordering, sync::Arc};
 
 use axum::{
     Json as JsonAnswer,
-    extract::{Path, State},
-    response::{IntoResponse, Redirect, Response},
+    extract::State,
+    response::{IntoResponse, Response},
 };
-use breezeway_auth::{Account, AccountChange, AuthSettings};
-use breezeway_core::UserId;
-use http::{HeaderValue, header};
+use breezeway_auth::{Account, AccountChange, AuthSettings, Permissions};
+use breezeway_core::{UnixTime, UserId};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::auths::role;
+use super::auths::{fits, role};
 use crate::{
     error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{Admin, Json, Query, Verified},
+    extract::{Admin, Json, Path, Query, Verified},
     state::ApiState,
-    views::accounts::{AccountList, AccountSummary, AccountView, groups_of},
+    views::accounts::{
+        AccountDetail, AccountInfo, AccountList, AccountSummary, AccountView, GroupName, group_names,
+        is_active,
+    },
 };
+
+mod own;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -31,8 +36,13 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(own_permissions))
         .routes(routes!(own_groups))
         .routes(routes!(default_permissions, change_default_permissions))
+        .routes(routes!(first_permissions))
+        .merge(own::router())
         .routes(routes!(show, delete))
         .routes(routes!(picture))
+        .routes(routes!(info))
+        .routes(routes!(activity))
+        .routes(routes!(groups))
         .routes(routes!(update))
 }
 
@@ -119,13 +129,7 @@ async fn own_permissions(State(state): State<ApiState>, Verified(principal): Ver
     responses((status = 200, description = "groups")),
 )]
 async fn own_groups(State(state): State<ApiState>, Verified(principal): Verified) -> JsonAnswer<Value> {
-    let groups = state.auth.groups();
-    let own: Vec<Value> = groups
-        .iter()
-        .filter(|group| group.members.contains(&principal.user))
-        .map(|group| json!({"id": group.id.as_str(), "name": group.name}))
-        .collect();
-    JsonAnswer(own.into())
+    JsonAnswer(json!(group_names(&principal.user, &state.auth.groups())))
 }
 
 /// What plain users may do unless a group says more.
@@ -161,18 +165,72 @@ async fn change_default_permissions(
     Ok(JsonAnswer(state.auth.settings().permissions.clone()))
 }
 
+/// What plain users may do on a fresh server.
+#[utoipa::path(
+    get, path = "/api/v1/users/default/permissions/defaults", tag = "users",
+    responses((status = 200, description = "a tree of booleans"), (status = "4XX", description = "refused")),
+)]
+async fn first_permissions(Admin(_): Admin) -> JsonAnswer<Value> {
+    JsonAnswer(Permissions::default().into_tree())
+}
+
 /// One account.
 #[utoipa::path(
     get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
-    responses((status = 200, body = AccountView), (status = "4XX", description = "refused")),
+    responses((status = 200, body = AccountDetail), (status = "4XX", description = "refused")),
 )]
 async fn show(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
-) -> ApiResult<JsonAnswer<AccountView>> {
+) -> ApiResult<JsonAnswer<AccountDetail>> {
     let account = account(&state, &id)?;
-    Ok(JsonAnswer(AccountView::new(&account, &groups_of(&account, &state.auth.groups()))))
+    let groups = state.auth.groups();
+    let named = group_names(&account.id, &groups);
+    Ok(JsonAnswer(AccountDetail::new(AccountView::new(&account, &groups, now(&state)), named)))
+}
+
+/// What anybody may know of an account.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/info", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = AccountInfo), (status = "4XX", description = "refused")),
+)]
+async fn info(
+    State(state): State<ApiState>,
+    Verified(_): Verified,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<AccountInfo>> {
+    let account = account(&state, &id)?;
+    let groups = group_names(&account.id, &state.auth.groups());
+    Ok(JsonAnswer(AccountInfo::new(&account, groups, now(&state))))
+}
+
+/// Whether an account has done something in the last minutes.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/active", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, description = "`{\"active\": …}`"), (status = "4XX", description = "refused")),
+)]
+async fn activity(
+    State(state): State<ApiState>,
+    Verified(_): Verified,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<Value>> {
+    let account = account(&state, &id)?;
+    Ok(JsonAnswer(json!({"active": is_active(&account, now(&state))})))
+}
+
+/// The groups an account is in.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/groups", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = [GroupName]), (status = "4XX", description = "refused")),
+)]
+async fn groups(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Path(id): Path<String>,
+) -> ApiResult<JsonAnswer<Vec<GroupName>>> {
+    let account = account(&state, &id)?;
+    Ok(JsonAnswer(group_names(&account.id, &state.auth.groups())))
 }
 
 /// Delete an account.
@@ -203,14 +261,7 @@ async fn picture(
 ) -> ApiResult<Response> {
     let account = account(&state, &id)?;
     let url = &account.profile_image_url;
-    if url.starts_with("https://") || url.starts_with("http://") {
-        return Ok(Redirect::to(url).into_response());
-    }
-    if let Some(picture) = data_url(url) {
-        return Ok(picture);
-    }
-    let drawn = initial(&account.name);
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], drawn).into_response())
+    Ok(picture_at(url).unwrap_or_else(|| drawn(&account.name)))
 }
 
 /// Change an account.
@@ -226,6 +277,7 @@ async fn update(
     Json(form): Json<UpdateAccount>,
 ) -> ApiResult<JsonAnswer<AccountView>> {
     let id = account(&state, &id)?.id.clone();
+    fits(form.name.as_deref().unwrap_or_default(), form.profile_image_url.as_deref())?;
     let change = AccountChange {
         email: form.email,
         name: form.name,
@@ -235,7 +287,7 @@ async fn update(
         password: form.password.filter(|password| !password.is_empty()).map(Into::into),
     };
     let account = state.auth.update_account(&id, change).await?;
-    Ok(JsonAnswer(AccountView::new(&account, &groups_of(&account, &state.auth.groups()))))
+    Ok(JsonAnswer(AccountView::new(&account, &state.auth.groups(), now(&state))))
 }
 
 fn account(state: &ApiState, id: &str) -> ApiResult<Arc<Account>> {
@@ -256,7 +308,7 @@ fn slice(accounts: Vec<Arc<Account>>, query: &ListQuery) -> Vec<Arc<Account>> {
 
 fn views(state: &ApiState, accounts: &[Arc<Account>]) -> Vec<AccountView> {
     let groups = state.auth.groups();
-    accounts.iter().map(|account| AccountView::new(account, &groups_of(account, &groups))).collect()
+    accounts.iter().map(|account| AccountView::new(account, &groups, now(state))).collect()
 }
 
 fn matching(state: &ApiState, query: &ListQuery) -> Vec<Arc<Account>> {
@@ -277,6 +329,24 @@ fn matching(state: &ApiState, query: &ListQuery) -> Vec<Arc<Account>> {
         accounts.reverse();
     }
     accounts
+}
+
+fn now(state: &ApiState) -> UnixTime {
+    state.registry.clock().now()
+}
+
+/// The picture at an address that somebody has set: kept in the address itself, or elsewhere.
+pub(super) fn picture_at(url: &str) -> Option<Response> {
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return data_url(url);
+    }
+    let elsewhere = HeaderValue::from_str(url).ok()?;
+    Some((StatusCode::FOUND, [(header::LOCATION, elsewhere)]).into_response())
+}
+
+/// A picture for those who have none.
+pub(super) fn drawn(name: &str) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], initial(name)).into_response()
 }
 
 /// A picture that is kept as a `data:` URL, if it is an image of a kind that cannot carry a script.

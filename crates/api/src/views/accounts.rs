@@ -1,7 +1,9 @@
 //! Accounts and sessions.
 
+use std::{sync::Arc, time::Duration};
+
 use breezeway_auth::{Account, Group, Session};
-use breezeway_core::GroupId;
+use breezeway_core::{UnixTime, UserId};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -98,6 +100,7 @@ pub(crate) struct AccountView {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     profile: Map<String, Value>,
+    is_active: bool,
     last_active_at: i64,
     updated_at: i64,
     created_at: i64,
@@ -105,8 +108,8 @@ pub(crate) struct AccountView {
 }
 
 impl AccountView {
-    /// An account and the groups it is in.
-    pub(crate) fn new(account: &Account, groups: &[GroupId]) -> Self {
+    /// An account, with those of all `groups` that it is in.
+    pub(crate) fn new(account: &Account, groups: &[Arc<Group>], now: UnixTime) -> Self {
         let profile = PROFILE_FIELDS
             .map(|name| (name.to_owned(), account.profile.get(name).cloned().unwrap_or(Value::Null)))
             .into_iter()
@@ -115,17 +118,83 @@ impl AccountView {
             summary: account.into(),
             username: account.profile.get("username").and_then(Value::as_str).map(str::to_owned),
             profile,
+            is_active: is_active(account, now),
             last_active_at: account.last_active_at.seconds(),
             updated_at: account.updated_at.seconds(),
             created_at: account.created_at.seconds(),
-            group_ids: groups.iter().map(ToString::to_string).collect(),
+            group_ids: groups_of(&account.id, groups).map(|group| group.id.to_string()).collect(),
         }
     }
 }
 
-/// The groups an account is in.
-pub(crate) fn groups_of(account: &Account, groups: &[std::sync::Arc<Group>]) -> Vec<GroupId> {
-    groups.iter().filter(|group| group.members.contains(&account.id)).map(|group| group.id.clone()).collect()
+/// An account as admins see it when they look at it alone.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccountDetail {
+    #[serde(flatten)]
+    account: AccountView,
+    groups: Vec<GroupName>,
+}
+
+impl AccountDetail {
+    /// An account and its groups by name.
+    pub(crate) fn new(account: AccountView, groups: Vec<GroupName>) -> Self {
+        Self { account, groups }
+    }
+}
+
+/// An account as everybody may see it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AccountInfo {
+    #[serde(flatten)]
+    summary: AccountSummary,
+    bio: Option<String>,
+    status_emoji: Option<String>,
+    status_message: Option<String>,
+    status_expires_at: Option<i64>,
+    timezone: Option<String>,
+    groups: Vec<GroupName>,
+    is_active: bool,
+    last_active_at: i64,
+}
+
+impl AccountInfo {
+    /// An account and its groups by name.
+    pub(crate) fn new(account: &Account, groups: Vec<GroupName>, now: UnixTime) -> Self {
+        let text = |name: &str| account.profile.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            summary: account.into(),
+            bio: text("bio"),
+            status_emoji: text("status_emoji"),
+            status_message: text("status_message"),
+            status_expires_at: account.profile.get("status_expires_at").and_then(Value::as_i64),
+            timezone: text("timezone"),
+            groups,
+            is_active: is_active(account, now),
+            last_active_at: account.last_active_at.seconds(),
+        }
+    }
+}
+
+/// A group as its members are told of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GroupName {
+    id: String,
+    name: String,
+}
+
+/// The groups an account is in, by name.
+pub(crate) fn group_names(account: &UserId, groups: &[Arc<Group>]) -> Vec<GroupName> {
+    let own = groups_of(account, groups);
+    own.map(|group| GroupName { id: group.id.to_string(), name: group.name.clone() }).collect()
+}
+
+fn groups_of<'a>(account: &'a UserId, groups: &'a [Arc<Group>]) -> impl Iterator<Item = &'a Arc<Group>> {
+    groups.iter().filter(move |group| group.members.contains(account))
+}
+
+/// Whether an account has done something in the last three minutes, as Open WebUI counts it.
+pub(crate) fn is_active(account: &Account, now: UnixTime) -> bool {
+    now.since(account.last_active_at) <= Duration::from_secs(180)
 }
 
 /// A page of accounts.

@@ -24,6 +24,32 @@ pub(crate) struct GroupView {
     updated_at: i64,
 }
 
+/// A group as its members may see it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GroupInfo {
+    id: String,
+    user_id: String,
+    name: String,
+    description: String,
+    member_count: usize,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl From<&Group> for GroupInfo {
+    fn from(group: &Group) -> Self {
+        Self {
+            id: group.id.to_string(),
+            user_id: group.owner.to_string(),
+            name: group.name.clone(),
+            description: group.description.clone(),
+            member_count: group.members.len(),
+            created_at: group.created_at.seconds(),
+            updated_at: group.updated_at.seconds(),
+        }
+    }
+}
+
 impl From<&Group> for GroupView {
     fn from(group: &Group) -> Self {
         Self {
