@@ -6,7 +6,6 @@ use axum::Router;
 use breezeway_api::ApiState;
 use breezeway_auth::Auth;
 use breezeway_chat::ChatRouter;
-use breezeway_core::Live;
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_middleware::{InvalidConfig, MiddlewareConfig, Stack};
@@ -17,7 +16,7 @@ use breezeway_store::Store;
 use breezeway_upstream::{BoxError, HttpClient};
 use bytes::Bytes;
 
-use crate::{Builder, Config, local_model::LocalModel, tasks::Background};
+use crate::{Builder, Config, glue::Embedder, tasks::Background};
 
 /// The gateway: its parts, in process; its HTTP API, as a tower service; its background work.
 /// Clones share one state.
@@ -44,8 +43,7 @@ pub(crate) struct Parts {
     pub(crate) retriever: Retriever,
     pub(crate) state: ApiState,
     pub(crate) client: HttpClient,
-    pub(crate) local: Option<LocalModel>,
-    pub(crate) missing: Live<Option<String>>,
+    pub(crate) embedder: Arc<Embedder>,
 }
 
 impl Breezeway {
@@ -110,7 +108,10 @@ impl Breezeway {
 
     /// The API's routes alone, without credentials, limits and headers.
     fn router(&self) -> Router {
-        let passthrough = PassthroughConfig { max_request_bytes: self.0.config.api.max_body_bytes };
+        let passthrough = PassthroughConfig {
+            max_request_bytes: self.0.config.api.max_body_bytes,
+            ..PassthroughConfig::default()
+        };
         let passthrough = Passthrough::new(self.0.registry.clone(), self.0.client.clone(), passthrough);
         breezeway_api::router(self.0.state.clone()).nest_service("/ollama", passthrough)
     }
