@@ -70,13 +70,15 @@ impl Settings {
         upstreams(&source, &mut gateway)?;
         chats(&source, &mut gateway)?;
         files(&source, &mut gateway)?;
-        gateway.embedding = embedding(&source, &gateway)?;
+        embedding(&source, &mut gateway)?;
         http(&source, &mut gateway)?;
 
         let host = source.text_or("HOST", "127.0.0.1");
         let host = match host.as_str() {
             "localhost" => IpAddr::from([127, 0, 0, 1]),
-            address => address.parse().with_context(|| format!("`HOST` is `{address}`, which is no IP address"))?,
+            address => {
+                address.parse().with_context(|| format!("`HOST` is `{address}`, which is no IP address"))?
+            }
         };
         Ok(Self {
             gateway,
@@ -113,12 +115,15 @@ pub(crate) fn print(settings: &Settings) -> Result<()> {
 
 fn first_admin(source: &Source) -> Result<Option<FirstAdmin>> {
     let email = source.text_of(&["BREEZEWAY_ADMIN_EMAIL", "WEBUI_ADMIN_EMAIL"]);
-    let password = source.secret("BREEZEWAY_ADMIN_PASSWORD").or_else(|| source.secret("WEBUI_ADMIN_PASSWORD"));
+    let password =
+        source.secret("BREEZEWAY_ADMIN_PASSWORD").or_else(|| source.secret("WEBUI_ADMIN_PASSWORD"));
     match (email, password) {
         (Some(email), Some(password)) => Ok(Some(FirstAdmin {
             email,
             password: password.into(),
-            name: source.text_of(&["BREEZEWAY_ADMIN_NAME", "WEBUI_ADMIN_NAME"]).unwrap_or_else(|| "Admin".into()),
+            name: source
+                .text_of(&["BREEZEWAY_ADMIN_NAME", "WEBUI_ADMIN_NAME"])
+                .unwrap_or_else(|| "Admin".into()),
         })),
         (None, None) => Ok(None),
         (Some(_), None) => bail!("`BREEZEWAY_ADMIN_EMAIL` is set and `BREEZEWAY_ADMIN_PASSWORD` is not"),
@@ -199,7 +204,8 @@ fn upstreams(source: &Source, gateway: &mut Config) -> Result<()> {
     gateway.registry.open_to_all = source.flag_or("BYPASS_MODEL_ACCESS_CONTROL", false)?;
     gateway.registry.order = order(source.text("MODEL_ORDER_LIST").as_deref());
 
-    let keys = source.secret("OPENAI_API_KEYS").or_else(|| source.secret("OPENAI_API_KEY")).unwrap_or_default();
+    let keys =
+        source.secret("OPENAI_API_KEYS").or_else(|| source.secret("OPENAI_API_KEY")).unwrap_or_default();
     let keys: Vec<&str> = keys.split(';').map(str::trim).collect();
     let urls = source.list("OPENAI_API_BASE_URLS", ';').or_else(|| source.list("OPENAI_API_BASE_URL", ';'));
     let urls = urls.unwrap_or_else(|| {
@@ -262,9 +268,10 @@ fn chats(source: &Source, gateway: &mut Config) -> Result<()> {
     if source.flag("ENABLE_RAG_HYBRID_SEARCH")? == Some(false) {
         rag.legs = Leg::Dense;
     }
-    rag.dense_weight = source.number::<f32>("RAG_HYBRID_BM25_WEIGHT")?.map(|words| 1.0 - words.clamp(0.0, 1.0));
-    rag.full_context =
-        source.flag_or("RAG_FULL_CONTEXT", false)? || source.flag_or("BYPASS_EMBEDDING_AND_RETRIEVAL", false)?;
+    rag.dense_weight =
+        source.number::<f32>("RAG_HYBRID_BM25_WEIGHT")?.map(|words| 1.0 - words.clamp(0.0, 1.0));
+    gateway.bypass_embedding = source.flag_or("BYPASS_EMBEDDING_AND_RETRIEVAL", false)?;
+    rag.full_context = source.flag_or("RAG_FULL_CONTEXT", false)? || gateway.bypass_embedding;
     Ok(())
 }
 
@@ -279,8 +286,15 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
     }
     if let Some(megabytes) = source.number::<u64>("RAG_FILE_MAX_SIZE")? {
         gateway.library.max_upload_bytes = megabytes.saturating_mul(1024 * 1024);
-        gateway.api.shown.insert("FILE_MAX_SIZE".into(), megabytes.into());
     }
+    gateway.api.keep_removed_files = source.flag_or("ENABLE_KNOWLEDGE_FILE_RETENTION", false)?;
+    gateway.web.local = match source.flag("ENABLE_LOCAL_WEB_FETCH")? {
+        Some(on) => on,
+        None => source.flag_or("ENABLE_RAG_LOCAL_WEB_FETCH", false)?,
+    };
+    // Given hosts come on top: the metadata services of clouds are never asked.
+    let filter = source.text_of(&["WEB_FETCH_FILTER_LIST"]);
+    gateway.web.filter.extend(words(filter.as_deref(), ','));
     gateway.library.allowed_extensions = words(source.text("RAG_ALLOWED_FILE_EXTENSIONS").as_deref(), ',')
         .into_iter()
         .map(|extension| extension.trim_start_matches('.').to_lowercase())
@@ -290,40 +304,31 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
     Ok(())
 }
 
-fn embedding(source: &Source, gateway: &Config) -> Result<Embedding> {
-    if source.flag_or("BYPASS_EMBEDDING_AND_RETRIEVAL", false)? {
-        return Ok(Embedding::None);
+fn embedding(source: &Source, gateway: &mut Config) -> Result<()> {
+    if gateway.bypass_embedding {
+        gateway.embedding = Embedding::None;
+        return Ok(());
     }
+    let service = &mut gateway.embedding_service;
+    service.query_prefix = source.text("RAG_EMBEDDING_QUERY_PREFIX").unwrap_or_default();
+    service.passage_prefix = source.text("RAG_EMBEDDING_CONTENT_PREFIX").unwrap_or_default();
+    service.batch = source.number_or("RAG_EMBEDDING_BATCH_SIZE", service.batch)?.max(1);
     let model = source.text("RAG_EMBEDDING_MODEL");
     let remote = |url: String, key: Option<String>| -> Result<EmbedderConfig> {
-        let model = model.clone().context("`RAG_EMBEDDING_MODEL` must name the model of the embedding service")?;
-        let mut embedder = EmbedderConfig::new(url, model);
-        embedder.key = key.filter(|key| !key.is_empty()).map(Secret::from);
-        embedder.query_prefix = source.text("RAG_EMBEDDING_QUERY_PREFIX").unwrap_or_default();
-        embedder.passage_prefix = source.text("RAG_EMBEDDING_CONTENT_PREFIX").unwrap_or_default();
-        embedder.batch = source.number_or("RAG_EMBEDDING_BATCH_SIZE", embedder.batch)?.max(1);
-        Ok(embedder)
+        let model =
+            model.clone().context("`RAG_EMBEDDING_MODEL` must name the model of the embedding service")?;
+        let key = key.filter(|key| !key.is_empty()).map(Secret::from);
+        Ok(EmbedderConfig { url, key, model, ..gateway.embedding_service.clone() })
     };
     let first = |kind: ConnectionKind| gateway.connections.iter().find(|connection| connection.kind == kind);
-    Ok(match source.text_or("RAG_EMBEDDING_ENGINE", "").as_str() {
-        "" => {
-            let mut fetch = FetchConfig::new(gateway.data_folder.join("models").join(DEFAULT_MODEL));
-            fetch.folder = model.filter(|model| Path::new(model).is_dir()).map(PathBuf::from);
-            fetch.offline = source.flag_or("OFFLINE_MODE", false)? || source.flag("HF_HUB_OFFLINE")?.unwrap_or(false);
-            fetch.hub_endpoint = Some(source.text_or("HF_ENDPOINT", "https://huggingface.co"));
-            fetch.hub_caches = hub_cache(source).into_iter().collect();
-            fetch.library_paths.splice(0..0, source.text("ORT_DYLIB_PATH").map(PathBuf::from));
-            fetch.runtime = match (source.text("BREEZEWAY_RUNTIME_URL"), source.text("BREEZEWAY_RUNTIME_SHA256")) {
-                (Some(url), Some(sha256)) => Some(RuntimeArchive { url, sha256 }),
-                (None, None) => None,
-                _ => bail!("`BREEZEWAY_RUNTIME_URL` and `BREEZEWAY_RUNTIME_SHA256` go together"),
-            };
-            Embedding::Local(LocalModelConfig { fetch, progress: crate::model::progress() })
-        }
+    let local = local_model(source, gateway)?;
+    gateway.embedding = match source.text_or("RAG_EMBEDDING_ENGINE", "").as_str() {
+        "" => Embedding::Local(local.clone()),
         "openai" => {
             let own = first(ConnectionKind::OpenAi);
             let url = source.text("RAG_OPENAI_API_BASE_URL").or_else(|| own.map(|own| own.url.clone()));
-            let key = source.secret("RAG_OPENAI_API_KEY").or_else(|| Some(own?.key.as_ref()?.expose().to_owned()));
+            let key =
+                source.secret("RAG_OPENAI_API_KEY").or_else(|| Some(own?.key.as_ref()?.expose().to_owned()));
             Embedding::OpenAi(remote(url.unwrap_or_else(|| OPENAI_URL.into()), key)?)
         }
         "ollama" => {
@@ -332,8 +337,29 @@ fn embedding(source: &Source, gateway: &Config) -> Result<Embedding> {
             let key = source.secret("RAG_OLLAMA_API_KEY");
             Embedding::Ollama(remote(url.unwrap_or_else(|| OLLAMA_URL.into()), key)?)
         }
-        other => bail!("`RAG_EMBEDDING_ENGINE` is `{other}`; use `openai`, `ollama`, or nothing for the local model"),
-    })
+        other => bail!(
+            "`RAG_EMBEDDING_ENGINE` is `{other}`; use `openai`, `ollama`, or nothing for the local model"
+        ),
+    };
+    gateway.local_model = Some(local);
+    Ok(())
+}
+
+/// The local model, in use or not: an admin may go over to it.
+fn local_model(source: &Source, gateway: &Config) -> Result<LocalModelConfig> {
+    let mut fetch = FetchConfig::new(gateway.data_folder.join("models").join(DEFAULT_MODEL));
+    let model = source.text("RAG_EMBEDDING_MODEL");
+    fetch.folder = model.filter(|model| Path::new(model).is_dir()).map(PathBuf::from);
+    fetch.offline = source.flag_or("OFFLINE_MODE", false)? || source.flag("HF_HUB_OFFLINE")?.unwrap_or(false);
+    fetch.hub_endpoint = Some(source.text_or("HF_ENDPOINT", "https://huggingface.co"));
+    fetch.hub_caches = hub_cache(source).into_iter().collect();
+    fetch.library_paths.splice(0..0, source.text("ORT_DYLIB_PATH").map(PathBuf::from));
+    fetch.runtime = match (source.text("BREEZEWAY_RUNTIME_URL"), source.text("BREEZEWAY_RUNTIME_SHA256")) {
+        (Some(url), Some(sha256)) => Some(RuntimeArchive { url, sha256 }),
+        (None, None) => None,
+        _ => bail!("`BREEZEWAY_RUNTIME_URL` and `BREEZEWAY_RUNTIME_SHA256` go together"),
+    };
+    Ok(LocalModelConfig { fetch, progress: crate::model::progress() })
 }
 
 /// Where the model hub's own tools keep what they have fetched.

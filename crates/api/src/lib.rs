@@ -14,6 +14,12 @@ pub use self::{
     error::ApiError,
     router::{document, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
-    state::{ApiConfig, ApiState, Connections, Health, RetrievalView},
-    views::passages::metadata as passage_metadata,
+    state::{
+        ApiConfig, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,
+        RetrievalSettings, Tuning, TuningError, Web, WebPage,
+    },
+    views::{
+        passages::metadata as passage_metadata,
+        retrieval_config::{SettingRefusal, changed as changed_retrieval_settings, retrieval_config},
+    },
 };

@@ -5,11 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breezeway_auth::Auth;
 use breezeway_chat::ChatRouter;
-use breezeway_ingest::ProgressBoard;
+use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_registry::{Connection, Registry};
 use breezeway_retrieval::Retriever;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+mod tuning;
+mod web;
+
+pub use self::{
+    tuning::{EmbeddingChange, EmbeddingView, RagConfig, RetrievalSettings, Tuning, TuningError},
+    web::{Web, WebPage},
+};
 
 /// What the API needs to know.
 #[derive(Clone, Debug)]
@@ -28,36 +36,11 @@ pub struct ApiConfig {
     pub openai_passthrough: bool,
     /// Whether requests without a credential are those of the one account.
     pub single_user: bool,
-    /// The contract's settings of retrieval, as the admin routes show them.
-    pub retrieval: RetrievalView,
+    /// Files taken out of a collection stay, whatever the request says
+    /// (`ENABLE_KNOWLEDGE_FILE_RETENTION`).
+    pub keep_removed_files: bool,
     /// Session cookies are only sent over TLS.
     pub secure_cookies: bool,
-}
-
-/// Settings of retrieval as the admin routes show them, and what the query routes default to.
-#[derive(Clone, Debug)]
-pub struct RetrievalView {
-    /// Passages for a query that does not say how many.
-    pub top_k: usize,
-    /// Similarity below which passages are dropped.
-    pub relevance_threshold: f32,
-    /// `GET /api/v1/retrieval/config`, without secrets.
-    pub config: Map<String, Value>,
-    /// `GET /api/v1/retrieval/embedding`, without secrets.
-    pub embedding: Map<String, Value>,
-}
-
-impl RetrievalView {
-    /// `embedding_config` of a passage's metadata, in the form clients have seen it in.
-    pub fn embedding_text(&self) -> String {
-        let text =
-            |name: &str| self.embedding.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        format!(
-            "{{'engine': '{}', 'model': '{}'}}",
-            text("RAG_EMBEDDING_ENGINE"),
-            text("RAG_EMBEDDING_MODEL")
-        )
-    }
 }
 
 /// Answers whether the parts below the API are well.
@@ -93,10 +76,14 @@ pub struct ApiState {
     pub chat: ChatRouter,
     /// Files and collections.
     pub library: Library,
-    /// How far files have come.
-    pub progress: ProgressBoard,
+    /// Reading texts, and how far files have come.
+    pub ingestor: Ingestor,
     /// Search.
     pub retriever: Retriever,
+    /// Settings of retrieval.
+    pub tuning: Arc<dyn Tuning>,
+    /// The web.
+    pub web: Arc<dyn Web>,
     /// How the parts below are.
     pub health: Arc<dyn Health>,
     /// Settings.

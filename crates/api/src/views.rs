@@ -8,3 +8,4 @@ pub(crate) mod groups;
 pub(crate) mod knowledge;
 pub(crate) mod models;
 pub(crate) mod passages;
+pub(crate) mod retrieval_config;

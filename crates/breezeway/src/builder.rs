@@ -1,27 +1,25 @@
 //! The composition root: ports meet adapters here and nowhere else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use breezeway_api::{ApiConfig, ApiState, RetrievalView};
+use breezeway_api::{ApiConfig, ApiState, RetrievalSettings};
 use breezeway_auth::{AccountStore, Auth, Sealer};
 use breezeway_chat::{ChatRouter, ContextSource};
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
-use breezeway_embedding::EmbeddingModel;
 use breezeway_ingest::{IngestConfig, Ingestor};
 use breezeway_knowledge::{BlobStore, ChunkStore, FsBlobs, Library, LibraryStore};
-use breezeway_ollama::OllamaEmbedder;
 use breezeway_registry::{ConnectionKind, ModelStore, Registry};
-use breezeway_retrieval::{Leg, Retriever, RetrieverConfig};
+use breezeway_retrieval::{Retriever, RetrieverConfig};
 use breezeway_store::{Store, StoreConfig};
-use breezeway_upstream::{HttpClient, OpenAiEmbedder};
-use serde_json::{Map, Value, json};
-use std::time::Duration;
+use breezeway_upstream::{HttpClient, WebClient};
+use serde_json::Map;
+use tokio::sync::Mutex;
 
 use crate::{
     Breezeway, Config, Embedding, Error, Result,
-    glue::{Keeper, Pulse, RagContext, connector},
+    config::UNLIMITED_UPLOAD_BYTES,
+    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Tuner, Workshop, connector},
     lanes::Lanes,
-    local_model::LocalModel,
 };
 
 /// Puts Breezeway together. Ports that are not given are served by SQLite and the file system.
@@ -86,7 +84,8 @@ impl Builder {
         let accounts = accounts.unwrap_or(shared);
 
         let auth =
-            Auth::open(config.auth.clone(), accounts, settings.clone(), lanes.hash.clone(), clock.clone()).await?;
+            Auth::open(config.auth.clone(), accounts, settings.clone(), lanes.hash.clone(), clock.clone())
+                .await?;
         // What cannot be served is told now and not when the first request comes.
         crate::service::stack::<axum::body::Body>(&config.middleware, &auth, axum::Router::new())?;
         let sealer = Arc::new(Sealer::new(&config.auth.secret, &config.auth.previous_secrets)?);
@@ -113,28 +112,38 @@ impl Builder {
             clock.clone(),
         )
         .await?;
-        let keeper = Keeper {
-            registry: registry.clone(),
-            settings: settings.clone(),
-            sealer,
-            client: client.clone(),
-            waits: config.waits,
+        let changes = match config.persistent {
+            true => Tuner::kept(settings.as_ref()).await?,
+            false => Map::new(),
         };
+        let tuned = Tuner::with_kept(retrieval_settings(&config), &changes);
 
         let blobs = match blobs {
             Some(blobs) => blobs,
             None => Arc::new(FsBlobs::open(config.data_folder.join("blobs")).await?),
         };
-        let library = Library::new(config.library.clone(), library_store, blobs.clone(), clock.clone());
+        let library = Library::new(tuned.library.clone(), library_store, blobs.clone(), clock.clone());
         library.sweep().await?;
 
-        let (model, local) = model(&config, &client, &lanes)?;
-        let missing = Live::new(match &config.embedding {
-            Embedding::None => Some("No embedding model is configured: search goes by words alone.".to_owned()),
+        let workshop = Workshop::new(&config, &client, &lanes);
+        let kept = match config.persistent && !config.bypass_embedding {
+            true => workshop.kept(settings.as_ref(), &sealer).await?,
+            false => None,
+        };
+        let embedding = kept.unwrap_or_else(|| config.embedding.clone());
+        let model = workshop.model(&embedding)?;
+        let missing = Live::new(match &embedding {
+            Embedding::None => {
+                Some("No embedding model is configured: search goes by words alone.".to_owned())
+            }
+            Embedding::Local(_) => Some(
+                "The local embedding model is being made ready; until then search goes by words alone."
+                    .to_owned(),
+            ),
             _ => None,
         });
         let ingest = IngestConfig {
-            plan: config.chunks,
+            plan: tuned.chunks,
             limits: config.limits,
             extraction: config.extraction.clone(),
             workers: config.lanes.extract.threads.max(1),
@@ -152,31 +161,63 @@ impl Builder {
             clock.clone(),
             library.arrivals(),
         );
-        let retriever_config =
-            RetrieverConfig { index_folder: Some(config.data_folder.join("index")), ..RetrieverConfig::default() };
+        let retriever_config = RetrieverConfig {
+            index_folder: Some(config.data_folder.join("index")),
+            ..RetrieverConfig::default()
+        };
         let retriever = Retriever::open(retriever_config, chunks, model, lanes.search.clone()).await?;
+        let embedder = Arc::new(Embedder {
+            now: Live::new(embedding),
+            turn: Mutex::default(),
+            workshop,
+            bypass: config.bypass_embedding,
+            settings: settings.clone(),
+            sealer: sealer.clone(),
+            registry: registry.clone(),
+            ingestor: ingestor.clone(),
+            retriever: retriever.clone(),
+            missing: missing.clone(),
+        });
 
-        let retrieval = retrieval_view(&config);
+        let live = Live::new(tuned.clone());
         let context = context.unwrap_or_else(|| {
             Arc::new(RagContext {
                 library: library.clone(),
                 retriever: retriever.clone(),
-                config: Arc::new(config.rag.clone()),
-                embedding: retrieval.embedding_text(),
+                settings: live.clone(),
+                embedder: embedder.clone(),
             })
         });
-        let chat = ChatRouter::new(config.chat.clone(), registry.clone(), Some(context));
-        let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing.clone() };
+        let chat = ChatRouter::new(tuned.chat, registry.clone(), Some(context));
+        let tuner = Tuner {
+            live,
+            changes: Mutex::new(changes),
+            settings: settings.clone(),
+            library: library.clone(),
+            chat: chat.clone(),
+            ingestor: ingestor.clone(),
+            embedder: embedder.clone(),
+        };
+        let keeper = Keeper {
+            registry: registry.clone(),
+            settings,
+            sealer,
+            client: client.clone(),
+            waits: config.waits,
+        };
+        let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing };
         let state = ApiState {
             auth: auth.clone(),
             registry: registry.clone(),
             connections: Arc::new(keeper),
             chat: chat.clone(),
             library: library.clone(),
-            progress: ingestor.progress().clone(),
+            ingestor: ingestor.clone(),
             retriever: retriever.clone(),
+            tuning: Arc::new(tuner),
+            web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),
-            config: Arc::new(api_config(&config, retrieval)),
+            config: Arc::new(api_config(&config)),
         };
         Ok(Breezeway::join(crate::service::Parts {
             config,
@@ -189,8 +230,7 @@ impl Builder {
             retriever,
             state,
             client,
-            local,
-            missing,
+            embedder,
         }))
     }
 }
@@ -203,29 +243,7 @@ async fn make_folder(lane: &Lane, config: &Config) -> Result<()> {
     made.map_err(|source| Error::Folder { path: shown, source })
 }
 
-/// The embedding model, and the local one that may have to be fetched first.
-fn model(
-    config: &Config,
-    client: &HttpClient,
-    lanes: &Lanes,
-) -> Result<(Option<Arc<dyn EmbeddingModel>>, Option<LocalModel>)> {
-    Ok(match &config.embedding {
-        Embedding::None => (None, None),
-        Embedding::Model(model) => (Some(model.clone()), None),
-        Embedding::OpenAi(embedder) => {
-            (Some(Arc::new(OpenAiEmbedder::new(embedder.clone(), client.clone())?)), None)
-        }
-        Embedding::Ollama(embedder) => {
-            (Some(Arc::new(OllamaEmbedder::new(embedder.clone(), client.clone())?)), None)
-        }
-        Embedding::Local(local) => {
-            let local = LocalModel::new(local.clone(), client.clone(), lanes.embed.clone(), lanes.fetch.clone());
-            (None, Some(local))
-        }
-    })
-}
-
-fn api_config(config: &Config, retrieval: RetrievalView) -> ApiConfig {
+fn api_config(config: &Config) -> ApiConfig {
     ApiConfig {
         name: config.api.name.clone(),
         docs: config.api.docs,
@@ -234,59 +252,19 @@ fn api_config(config: &Config, retrieval: RetrievalView) -> ApiConfig {
         ollama_enabled: config.api.ollama_enabled,
         openai_passthrough: config.api.openai_passthrough,
         single_user: config.auth.single_user,
-        retrieval,
+        keep_removed_files: config.api.keep_removed_files,
         secure_cookies: config.api.secure_cookies,
     }
 }
 
-/// The settings of retrieval as the admin routes show them.
-fn retrieval_view(config: &Config) -> RetrievalView {
-    let (engine, model) = config.embedding.names();
-    let mut shown = config.api.shown.clone();
-    let ours = json!({
-        "status": true,
-        "TOP_K": config.rag.top_k,
-        "RELEVANCE_THRESHOLD": config.rag.relevance_threshold,
-        "ENABLE_RAG_HYBRID_SEARCH": config.rag.legs == Leg::Both,
-        "RAG_FULL_CONTEXT": config.rag.full_context,
-        "RAG_TEMPLATE": config.chat.rag_template,
-        "CHUNK_SIZE": config.chunks.size,
-        "CHUNK_OVERLAP": config.chunks.overlap,
-        "CHUNK_MIN_SIZE_TARGET": config.chunks.min_size,
-        "ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER": config.chunks.by_heading,
-        "TEXT_SPLITTER": "",
-        "CONTENT_EXTRACTION_ENGINE": "",
-        "ALLOWED_FILE_EXTENSIONS": config.library.allowed_extensions,
-    });
-    extend(&mut shown, ours);
-    let mut embedding = Map::new();
-    let (url, batch) = match &config.embedding {
-        Embedding::OpenAi(embedder) | Embedding::Ollama(embedder) => (embedder.url.clone(), embedder.batch),
-        _ => (String::new(), 8),
-    };
-    // Keys are not shown, not even in part: whoever set one knows it, and nobody else needs it.
-    let at = |wanted: &str| json!({"url": if engine == wanted { url.as_str() } else { "" }, "key": ""});
-    extend(
-        &mut embedding,
-        json!({
-            "status": true,
-            "RAG_EMBEDDING_ENGINE": engine,
-            "RAG_EMBEDDING_MODEL": model,
-            "RAG_EMBEDDING_BATCH_SIZE": batch,
-            "openai_config": at("openai"),
-            "ollama_config": at("ollama"),
-        }),
-    );
-    RetrievalView {
-        top_k: config.rag.top_k,
-        relevance_threshold: config.rag.relevance_threshold,
-        config: shown,
-        embedding,
-    }
-}
-
-fn extend(map: &mut Map<String, Value>, more: Value) {
-    if let Value::Object(more) = more {
-        map.extend(more);
+/// The settings of retrieval as they are configured.
+pub(crate) fn retrieval_settings(config: &Config) -> RetrievalSettings {
+    RetrievalSettings {
+        rag: config.rag.clone(),
+        chat: config.chat.clone(),
+        chunks: config.chunks,
+        library: config.library.clone(),
+        unlimited_upload_bytes: UNLIMITED_UPLOAD_BYTES,
+        bypass: config.bypass_embedding,
     }
 }

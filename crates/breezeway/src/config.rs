@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use breezeway_api::RagConfig;
 use breezeway_auth::{AuthConfig, AuthSettings, PasswordParams};
 use breezeway_chat::{ChatConfig, QueryGeneration};
 use breezeway_core::Secret;
@@ -10,10 +11,14 @@ use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_registry::{Connection, RegistryConfig};
-use breezeway_retrieval::Leg;
-use breezeway_upstream::{ClientConfig, EmbedderConfig};
+use breezeway_upstream::{ClientConfig, EmbedderConfig, WebConfig};
 
 use crate::{LaneSizes, LocalModelConfig, Waits};
+
+/// What the local model is called.
+pub(crate) const LOCAL_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
+/// The largest upload where nobody has set a limit.
+pub(crate) const UNLIMITED_UPLOAD_BYTES: u64 = 4 << 30;
 
 /// Everything that can be set. [`Config::at`] gives values that suit a fresh start.
 #[derive(Clone, Debug)]
@@ -40,10 +45,19 @@ pub struct Config {
     pub limits: Limits,
     /// Where documents are read.
     pub extraction: Extraction,
-    /// What turns text into vectors.
+    /// What turns text into vectors, unless an admin has changed it since (see `persistent`).
     pub embedding: Embedding,
+    /// The local model that an admin may go over to, if there is to be one.
+    pub local_model: Option<LocalModelConfig>,
+    /// What an embedding service that an admin goes over to starts from: prefixes and limits. Address,
+    /// key and model are the admin's.
+    pub embedding_service: EmbedderConfig,
+    /// Embed nothing, ever, and use whole texts.
+    pub bypass_embedding: bool,
     /// How context is searched for chats and queries.
     pub rag: RagConfig,
+    /// What users may have fetched from the web.
+    pub web: WebConfig,
     /// The HTTP API.
     pub api: ApiSettings,
     /// What stands in front of the API.
@@ -74,7 +88,7 @@ impl Embedding {
     pub(crate) fn names(&self) -> (&'static str, String) {
         match self {
             Self::None => ("", String::new()),
-            Self::Local(_) => ("", "sentence-transformers/all-MiniLM-L6-v2".into()),
+            Self::Local(_) => ("", LOCAL_MODEL.into()),
             Self::OpenAi(config) => ("openai", config.model.clone()),
             Self::Ollama(config) => ("ollama", config.model.clone()),
             Self::Model(model) => ("custom", model.fingerprint().to_string()),
@@ -86,38 +100,6 @@ impl fmt::Debug for Embedding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (engine, model) = self.names();
         f.debug_struct("Embedding").field("engine", &engine).field("model", &model).finish()
-    }
-}
-
-/// How context is searched.
-#[derive(Clone, Debug)]
-pub struct RagConfig {
-    /// Passages of one answer, over everything it may see. Five find more than three for little more
-    /// text (docs/decisions/0004-ranking.md).
-    pub top_k: usize,
-    /// Similarity (0 to 1) below which passages are dropped.
-    pub relevance_threshold: f32,
-    /// Which legs search unless a request says otherwise.
-    pub legs: Leg,
-    /// Weight of the dense leg; `None` for the measured default.
-    pub dense_weight: Option<f32>,
-    /// Whole texts instead of passages, for every item.
-    pub full_context: bool,
-    /// Longest text of whole items together, in bytes, so that a large file does not become a request
-    /// of hundreds of megabytes.
-    pub full_context_bytes: usize,
-}
-
-impl Default for RagConfig {
-    fn default() -> Self {
-        Self {
-            top_k: 5,
-            relevance_threshold: 0.0,
-            legs: Leg::Both,
-            dense_weight: None,
-            full_context: false,
-            full_context_bytes: 4 << 20,
-        }
     }
 }
 
@@ -138,8 +120,8 @@ pub struct ApiSettings {
     pub openai_passthrough: bool,
     /// Session cookies are only sent over TLS.
     pub secure_cookies: bool,
-    /// Further settings that `GET /api/v1/retrieval/config` shows.
-    pub shown: serde_json::Map<String, serde_json::Value>,
+    /// Files taken out of a collection stay, whatever the request says.
+    pub keep_removed_files: bool,
 }
 
 impl Config {
@@ -171,11 +153,18 @@ impl Config {
                 query_generation: QueryGeneration::Auto,
                 task_model: None,
             },
-            library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
+            library: LibraryConfig {
+                max_upload_bytes: UNLIMITED_UPLOAD_BYTES,
+                allowed_extensions: Vec::new(),
+            },
             chunks: ChunkPlan::default(),
             limits: Limits::default(),
             extraction: Extraction::InProcess,
             embedding: Embedding::None,
+            local_model: None,
+            embedding_service: EmbedderConfig::new("", ""),
+            bypass_embedding: false,
+            web: WebConfig::default(),
             rag: RagConfig::default(),
             api: ApiSettings {
                 name: "Breezeway".into(),
@@ -185,7 +174,7 @@ impl Config {
                 ollama_enabled: true,
                 openai_passthrough: false,
                 secure_cookies: false,
-                shown: serde_json::Map::new(),
+                keep_removed_files: false,
             },
             middleware: MiddlewareConfig::default(),
             client: ClientConfig::default(),

@@ -28,9 +28,11 @@ pub mod parts {
     pub use breezeway_wire as wire;
 }
 
+pub use breezeway_api::RagConfig;
+
 pub use self::{
     builder::Builder,
-    config::{ApiSettings, Config, Embedding, RagConfig},
+    config::{ApiSettings, Config, Embedding},
     error::{Error, Result},
     glue::Waits,
     lanes::LaneSizes,

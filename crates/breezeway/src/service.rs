@@ -24,7 +24,11 @@ use crate::{Builder, Config, glue::Embedder, tasks::Background};
 pub struct Breezeway(Arc<Parts>);
 
 /// Put the layers around a router.
-pub(crate) fn stack<B>(config: &MiddlewareConfig, auth: &Auth, router: Router) -> Result<Stack<B>, InvalidConfig>
+pub(crate) fn stack<B>(
+    config: &MiddlewareConfig,
+    auth: &Auth,
+    router: Router,
+) -> Result<Stack<B>, InvalidConfig>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,

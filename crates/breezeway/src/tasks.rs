@@ -22,8 +22,11 @@ pub struct Background {
 
 impl Background {
     pub(crate) fn start(breezeway: &Breezeway) -> Self {
-        let background =
-            Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), breezeway: breezeway.clone() };
+        let background = Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            breezeway: breezeway.clone(),
+        };
         let parts = breezeway.clone();
         background.run("registry", async move { parts.registry().run().await });
         let parts = breezeway.clone();
@@ -86,23 +89,19 @@ async fn flush(breezeway: &Breezeway) {
 /// Fetch the local embedding model if it is not there, and hand it to those who use it. A machine
 /// that cannot reach any source today may tomorrow, so this goes on trying, ever more seldom.
 async fn bring_local_model(breezeway: &Breezeway) {
-    let parts = breezeway.parts();
-    let Some(local) = &parts.local else { return };
+    let embedder = &breezeway.parts().embedder;
     let mut pause = Duration::from_secs(60);
-    loop {
+    // An admin may go over to another model meanwhile; then there is nothing left to bring.
+    while let Some(local) = embedder.local() {
         match local.bring().await {
-            Ok(model) => {
-                parts.ingestor.set_model(Some(model.clone()));
-                if let Err(error) = parts.retriever.set_model(Some(model)).await {
-                    warn!(error = %error, "The embedding model could not be handed to the search");
-                }
-                parts.missing.store(None);
-                return;
-            }
+            Ok(model) => match embedder.arrive(model).await {
+                Ok(()) => return,
+                Err(error) => warn!(error = %error, "The embedding model could not be handed to the search"),
+            },
             Err(error) => {
                 let note = format!("There is no embedding model, so search goes by words alone: {error}.");
                 warn!("{note}");
-                parts.missing.store(Some(note));
+                embedder.is_missing(note);
             }
         }
         if local.is_offline() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breezeway_core::{ChatId, Principal};
+use breezeway_core::{ChatId, Live, Principal};
 use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route};
 use breezeway_wire::{ChatRequest, SystemPosition, openai};
 use bytes::Bytes;
@@ -58,13 +58,18 @@ pub enum Answer {
 pub struct ChatRouter {
     registry: Registry,
     context: Option<Arc<dyn ContextSource>>,
-    config: Arc<ChatConfig>,
+    config: Live<ChatConfig>,
 }
 
 impl ChatRouter {
     /// A router over a registry; without a context source, `files` are ignored.
     pub fn new(config: ChatConfig, registry: Registry, context: Option<Arc<dyn ContextSource>>) -> Self {
-        Self { registry, context, config: Arc::new(config) }
+        Self { registry, context, config: Live::new(config) }
+    }
+
+    /// Go by other settings from now on. Answers under way keep to what was in force when they began.
+    pub fn set_config(&self, config: ChatConfig) {
+        self.config.store(config);
     }
 
     /// Answer a request: fields that are this server's own (`files`, `params`, `chat_id`, …) are
@@ -79,7 +84,8 @@ impl ChatRouter {
         let layer = route.overlay.as_ref().map(|overlay| &overlay.params);
         self.apply(principal, &route, &mut request, &own, layer);
         if !sources.is_empty() {
-            prompt::augment(&mut request, &sources, &self.config.rag_template, self.config.rag_in_system);
+            let config = self.config.load();
+            prompt::augment(&mut request, &sources, &config.rag_template, config.rag_in_system);
         }
         self.answer(&route, request, &sources).await
     }
@@ -159,14 +165,15 @@ impl ChatRouter {
         if !items.iter().any(ContextItem::is_searched) {
             return Vec::new();
         }
-        let asks = match self.config.query_generation {
+        let config = self.config.load();
+        let asks = match config.query_generation {
             QueryGeneration::Auto => queries::has_earlier_turns(request),
             QueryGeneration::Always => true,
             QueryGeneration::Never => false,
         };
         if asks {
             // A task model that is gone or not for this caller must not cost them their answer.
-            let task = self.config.task_model.as_deref();
+            let task = config.task_model.as_deref();
             let task = task.and_then(|model| self.registry.resolve(principal, model).ok());
             if let Some(queries) = queries::ask(task.as_ref().unwrap_or(route), request).await {
                 return queries;

@@ -64,23 +64,39 @@ impl Ingestor {
     async fn read(&self, claim: &Claim) -> Result<Cut> {
         let file = &claim.file;
         let hint = Hint::new(file.name.clone(), file.media_type.clone());
-        let limits = self.config.limits;
-        let plan = self.config.plan;
+        let plan = *self.plan.load();
         let source = self.source(claim).await?;
-        let cut = match &self.config.extraction {
+        self.extracted(hint, source, move |read| cut(read, &plan)).await
+    }
+
+    /// Read the text of something that is not kept: a page that somebody only wants to see.
+    ///
+    /// # Errors
+    /// If there is no text to be had, or nobody has the time to look for it.
+    pub async fn read_text(&self, hint: Hint, bytes: Bytes) -> Result<Document> {
+        self.extracted(hint, Source::Bytes(bytes), |read| read.document).await
+    }
+
+    /// Extract, where the configuration says, and make something of what was read, on the lane.
+    async fn extracted<T: Send + 'static>(
+        &self,
+        hint: Hint,
+        source: Source,
+        make: impl FnOnce(Extracted) -> T + Send + 'static,
+    ) -> Result<T> {
+        let limits = self.config.limits;
+        let made = match &self.config.extraction {
             Extraction::InProcess => {
-                let work = self
-                    .lane
-                    .run(move || extract::in_process(hint, source, limits).map(|read| cut(read, &plan)));
+                let work = self.lane.run(move || extract::in_process(hint, source, limits).map(make));
                 // The thread cannot be stopped; at least nobody waits for it any longer.
                 timeout(limits.time, work).await.unwrap_or_else(|_| Ok(Err(extract::time_limit(&limits))))?
             }
             Extraction::Child { program, arguments } => {
                 let answer = extract::in_child(program, arguments, &hint, &source, &limits).await?;
-                self.lane.run(move || answer.document().map(|read| cut(read, &plan))).await?
+                self.lane.run(move || answer.document().map(make)).await?
             }
         };
-        Ok(cut?)
+        Ok(made?)
     }
 
     /// The file's bytes: where they are, or in memory if they are nowhere on this machine.

@@ -57,6 +57,7 @@ pub struct Ingestor {
     pub(crate) chunks: Arc<dyn ChunkStore>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     model: Live<Option<Arc<dyn EmbeddingModel>>>,
+    pub(crate) plan: Live<ChunkPlan>,
     pub(crate) lane: Lane,
     pub(crate) clock: Clock,
     arrivals: Arc<Notify>,
@@ -79,6 +80,7 @@ impl Ingestor {
         arrivals: Arc<Notify>,
     ) -> Self {
         Self {
+            plan: Live::new(config.plan),
             config: Arc::new(config),
             chunks,
             blobs,
@@ -101,6 +103,12 @@ impl Ingestor {
     /// background.
     pub fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) {
         self.model.store(model);
+    }
+
+    /// Cut texts by another plan from now on; those cut already stay as they are until they are
+    /// processed again.
+    pub fn set_plan(&self, plan: ChunkPlan) {
+        self.plan.store(plan);
     }
 
     pub(crate) fn model(&self) -> Option<Arc<dyn EmbeddingModel>> {

@@ -4,7 +4,7 @@
 //! file embeds nothing and leaving a collection never touches an index.
 
 use breezeway_core::{CollectionId, Grants, UnixTime, UserId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{File, FileOrder, Slice};
 
@@ -27,6 +27,22 @@ pub struct Collection {
     pub created_at: UnixTime,
     /// When it or its membership last changed.
     pub updated_at: UnixTime,
+}
+
+/// The entry of `meta` that marks a collection made under a name; see [`Collection::is_named`].
+const NAMED: &str = "named";
+
+impl Collection {
+    /// Whether it was made by writing to a name that clients thought of, and not as a knowledge base.
+    /// Such a collection is searched and filled like any other, and is in no list.
+    pub fn is_named(&self) -> bool {
+        self.meta.as_ref().and_then(|meta| meta.get(NAMED)).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// The `meta` of a collection made under a name.
+    pub(crate) fn named_meta() -> Value {
+        json!({ NAMED: true })
+    }
 }
 
 /// A collection about to be made.

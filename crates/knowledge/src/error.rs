@@ -48,6 +48,9 @@ pub enum Error {
     /// The extension is not among those allowed.
     #[error("files of type `{0}` are not accepted")]
     ExtensionNotAllowed(String),
+    /// Nothing can have this name.
+    #[error("a collection's name has 1 to 512 bytes and does not begin with `file-`")]
+    BadName,
     /// What an upload says about itself cannot be read.
     #[error("the upload's `metadata` is no JSON object")]
     BadMetadata,
@@ -81,6 +84,7 @@ impl Classify for Error {
             | Self::EmptyUpload
             | Self::ExtensionNotAllowed(_)
             | Self::BadMetadata
+            | Self::BadName
             | Self::Upload(_) => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Blob { .. } => ErrorKind::Internal,

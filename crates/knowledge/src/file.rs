@@ -99,8 +99,12 @@ pub enum FileOrder {
     OldestFirst,
     /// By last change, latest first.
     LatestChangeFirst,
+    /// By last change, the longest unchanged first.
+    EarliestChangeFirst,
     /// By name, in the order of its bytes.
     Name,
+    /// By name, the other way round.
+    NameDescending,
 }
 
 /// Which files to list.

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use breezeway_core::{Clock, CollectionId, FileId, Principal};
+use breezeway_core::{Clock, CollectionId, FileId, Live, Principal};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, RwLock};
 
 use crate::{
-    BlobHash, BlobStore, BlobStream, Document, Error, File, FileOrder, FileQuery, FileState, LibraryStore,
-    NewFile, Page, Result, Slice, name,
+    BlobHash, BlobStore, BlobStream, CollectionQuery, Document, Error, File, FileOrder, FileQuery, FileState,
+    LibraryStore, NewFile, Page, Result, Slice, name,
 };
 
 mod blobs;
 mod collections;
+mod named;
 mod rights;
 
 /// Files that are deleted in one transaction when all are.
@@ -65,7 +66,7 @@ pub struct Library {
     store: Arc<dyn LibraryStore>,
     blobs: Arc<dyn BlobStore>,
     clock: Clock,
-    config: Arc<LibraryConfig>,
+    config: Live<LibraryConfig>,
     arrivals: Arc<Notify>,
     /// Held shared from a blob's last byte to its row, and alone while an unused blob is deleted.
     /// See [`blobs`].
@@ -80,8 +81,13 @@ impl Library {
         blobs: Arc<dyn BlobStore>,
         clock: Clock,
     ) -> Self {
-        let (config, arrivals, blob_gate) = (Arc::new(config), Arc::default(), Arc::default());
+        let (config, arrivals, blob_gate) = (Live::new(config), Arc::default(), Arc::default());
         Self { store, blobs, clock, config, arrivals, blob_gate }
+    }
+
+    /// Refuse other things from now on. Uploads under way keep to what was in force when they began.
+    pub fn set_config(&self, config: LibraryConfig) {
+        self.config.store(config);
     }
 
     /// Woken whenever a file became pending; the ingest worker waits on it.
@@ -107,6 +113,32 @@ impl Library {
     pub async fn add_file_completed<F>(
         &self,
         principal: &Principal,
+        upload: Upload,
+        bytes: BlobStream,
+        complete: F,
+    ) -> Result<File>
+    where
+        F: FnOnce(&mut Upload) -> Result<()> + Send,
+    {
+        if upload.process {
+            self.check_extension(&name::base_name(&upload.name))?;
+        }
+        self.keep_file(principal, upload, bytes, complete).await
+    }
+
+    /// As [`Library::add_file`], for what was not uploaded as a file: a text out of a request, a page
+    /// of the web. Extensions mean nothing there and are not asked about.
+    ///
+    /// # Errors
+    /// If it is empty or too large, or the caller may not write the collection it is for.
+    pub async fn add_material(&self, principal: &Principal, upload: Upload, bytes: Bytes) -> Result<File> {
+        let bytes = Box::pin(stream::iter([Ok(bytes)]));
+        self.keep_file(principal, upload, bytes, |_| Ok(())).await
+    }
+
+    async fn keep_file<F>(
+        &self,
+        principal: &Principal,
         mut upload: Upload,
         bytes: BlobStream,
         complete: F,
@@ -115,9 +147,6 @@ impl Library {
         F: FnOnce(&mut Upload) -> Result<()> + Send,
     {
         let name = name::base_name(&upload.name);
-        if upload.process {
-            self.check_extension(&name)?;
-        }
         if let Some(id) = &upload.into {
             self.writable_collection(principal, id).await?;
         }
@@ -286,6 +315,38 @@ impl Library {
         }
     }
 
+    /// Make the index anew; for admins. Every collection is deleted, every vector forgotten, and every
+    /// file that was ever processed is processed again. Files and their bytes stay.
+    ///
+    /// # Errors
+    /// `AdminsOnly` for everyone else.
+    pub async fn reset_index(&self, principal: &Principal) -> Result<()> {
+        if !principal.is_admin() {
+            return Err(Error::AdminsOnly);
+        }
+        for (collection, _) in self.store.collections(&CollectionQuery::default()).await? {
+            self.store.delete_collection(&collection.id).await?;
+        }
+        // Texts that have lost their vectors are found by their words until they are embedded again,
+        // whether or not this gets any further.
+        self.store.forget_vectors().await?;
+        // Oldest first, so that uploads of the meantime come behind and no page is missed.
+        let mut slice = Slice { offset: 0, limit: DELETED_AT_ONCE };
+        loop {
+            let query = FileQuery { order: FileOrder::OldestFirst, slice, ..FileQuery::default() };
+            let files = self.store.files(&query).await?.items;
+            if files.is_empty() {
+                break;
+            }
+            for file in files.iter().filter(|file| file.state != FileState::Stored) {
+                self.store.requeue_file(&file.id, self.clock.now()).await?;
+            }
+            slice.offset += slice.limit;
+        }
+        self.arrivals.notify_one();
+        Ok(())
+    }
+
     /// Delete blobs that no file refers to; run once at start, before uploads are accepted.
     /// Answers how many there were.
     ///
@@ -315,7 +376,8 @@ impl Library {
     }
 
     fn check_extension(&self, name: &str) -> Result<()> {
-        let allowed = &self.config.allowed_extensions;
+        let config = self.config.load();
+        let allowed = &config.allowed_extensions;
         let extension = name::extension(name);
         if allowed.is_empty() || allowed.contains(&extension) {
             return Ok(());

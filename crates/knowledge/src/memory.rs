@@ -108,7 +108,9 @@ fn sort_files<T>(items: &mut [T], order: FileOrder, file: impl Fn(&T) -> &File) 
             FileOrder::NewestFirst => right.created_at.cmp(&left.created_at),
             FileOrder::OldestFirst => left.created_at.cmp(&right.created_at),
             FileOrder::LatestChangeFirst => right.updated_at.cmp(&left.updated_at),
+            FileOrder::EarliestChangeFirst => left.updated_at.cmp(&right.updated_at),
             FileOrder::Name => left.name.cmp(&right.name),
+            FileOrder::NameDescending => right.name.cmp(&left.name),
         };
         by_order.then_with(|| left.id.cmp(&right.id))
     });

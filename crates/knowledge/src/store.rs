@@ -8,6 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use async_trait::async_trait;
 use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
 use breezeway_embedding::{Fingerprint, Vector};
+use serde_json::Value;
 
 use crate::{
     BlobHash, ChunkHash, ChunkRange, Collection, CollectionChange, CollectionQuery, Document, File,
@@ -89,6 +90,10 @@ pub trait LibraryStore: Send + Sync + 'static {
     /// passed over.
     async fn delete_files(&self, ids: &[FileId]) -> Result<Vec<BlobHash>, StoreError>;
 
+    /// Forget every vector of every model. Chunks stay, and are without a vector until
+    /// [`ChunkStore::add_vectors`] or a commit brings one.
+    async fn forget_vectors(&self) -> Result<(), StoreError>;
+
     /// Whether any file has this blob.
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError>;
 
@@ -100,6 +105,17 @@ pub trait LibraryStore: Send + Sync + 'static {
         &self,
         owner: &UserId,
         collection: NewCollection,
+        now: UnixTime,
+    ) -> Result<Collection, StoreError>;
+
+    /// Make a collection under an id that is given, with `meta`, unless there is one already. Answers
+    /// the one that is there, however it came to be.
+    async fn ensure_collection(
+        &self,
+        id: &CollectionId,
+        owner: &UserId,
+        collection: NewCollection,
+        meta: Value,
         now: UnixTime,
     ) -> Result<Collection, StoreError>;
 

@@ -4,6 +4,7 @@ use breezeway_core::{CollectionId, FileId, Grants, StoreError, UnixTime, UserId}
 use breezeway_knowledge::{
     Collection, CollectionChange, CollectionQuery, Member, MemberQuery, NewCollection, Page,
 };
+use serde_json::Value;
 
 use crate::{
     db::{Row, Tx},
@@ -43,6 +44,43 @@ pub(crate) fn insert(
     )?;
     grants::replace(tx, Resource::Collection, collection.id.as_str(), &collection.grants)?;
     Ok(collection)
+}
+
+/// Make a collection under this id unless there is one, and answer the one that is there.
+pub(crate) fn ensure(
+    tx: &mut Tx<'_>,
+    id: &CollectionId,
+    owner: &UserId,
+    new: NewCollection,
+    meta: &Value,
+    now: UnixTime,
+) -> Result<Collection, StoreError> {
+    if let Some(known) = by_id(tx, id)? {
+        return Ok(known);
+    }
+    tx.execute(
+        "INSERT INTO collections (id, owner, name, description, meta, created_at, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        &[
+            id.into(),
+            owner.into(),
+            (&new.name).into(),
+            (&new.description).into(),
+            (&meta.to_string()).into(),
+            now.into(),
+        ],
+    )?;
+    grants::replace(tx, Resource::Collection, id.as_str(), &new.grants)?;
+    Ok(Collection {
+        id: id.clone(),
+        owner: owner.clone(),
+        name: new.name,
+        description: new.description,
+        meta: Some(meta.clone()),
+        grants: new.grants,
+        created_at: now,
+        updated_at: now,
+    })
 }
 
 pub(crate) fn by_id(tx: &mut Tx<'_>, id: &CollectionId) -> Result<Option<Collection>, StoreError> {

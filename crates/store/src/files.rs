@@ -96,7 +96,9 @@ pub(crate) const fn order_by(order: FileOrder) -> &'static str {
         FileOrder::NewestFirst => "created_at DESC, id",
         FileOrder::OldestFirst => "created_at, id",
         FileOrder::LatestChangeFirst => "updated_at DESC, id",
+        FileOrder::EarliestChangeFirst => "updated_at, id",
         FileOrder::Name => "name, id",
+        FileOrder::NameDescending => "name DESC, id",
     }
 }
 

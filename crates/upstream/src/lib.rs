@@ -5,7 +5,9 @@ mod client;
 mod embedder;
 mod endpoint;
 mod openai;
+mod public;
 mod request;
+mod web;
 
 pub use self::{
     answer::{
@@ -15,5 +17,7 @@ pub use self::{
     embedder::{EmbedderConfig, EmbeddingDialect, RemoteEmbedder},
     endpoint::Endpoint,
     openai::{OpenAiEmbedder, OpenAiEmbeddings, OpenAiUpstream},
+    public::is_public,
     request::json_request,
+    web::{WebClient, WebConfig, WebError, WebPage},
 };

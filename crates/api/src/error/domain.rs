@@ -126,3 +126,17 @@ impl From<breezeway_retrieval::Error> for ApiError {
         Self::classified(&failure)
     }
 }
+
+impl From<crate::state::TuningError> for ApiError {
+    fn from(failure: crate::state::TuningError) -> Self {
+        use crate::state::TuningError;
+
+        match failure {
+            TuningError::Invalid(why) => Self::bad_request(why),
+            failed @ TuningError::Embedding(_) => {
+                Self::new(StatusCode::BAD_REQUEST, super::sentence(&failed))
+            }
+            other => Self::classified(&other),
+        }
+    }
+}

@@ -427,7 +427,7 @@ async fn with_text(state: &ApiState, principal: &Principal, file: &File) -> ApiR
 
 fn with_progress(state: &ApiState, file: &File, with_reason: bool) -> Value {
     let mut answer = processing(file, with_reason);
-    if let (FileState::Processing, Some(progress)) = (&file.state, state.progress.of(&file.id)) {
+    if let (FileState::Processing, Some(progress)) = (&file.state, state.ingestor.progress().of(&file.id)) {
         answer["chunks_done"] = progress.chunks_done.into();
         answer["chunks_total"] = progress.chunks_total.into();
     }

@@ -9,6 +9,7 @@ use crate::{
     error::ApiResult,
     extract::{Optional, Verified},
     state::ApiState,
+    views::retrieval_config::retrieval_config,
 };
 
 /// The release of Open WebUI whose API this server speaks. Clients compare it with what they need.
@@ -112,9 +113,10 @@ async fn config(
         }
         config["default_models"] = "".into();
         config["permissions"] = state.auth.permissions(&principal);
+        let settings = retrieval_config(&state.tuning.settings());
         config["file"] = json!({
-            "max_size": state.config.retrieval.config.get("FILE_MAX_SIZE"),
-            "max_count": state.config.retrieval.config.get("FILE_MAX_COUNT"),
+            "max_size": settings.get("FILE_MAX_SIZE"),
+            "max_count": settings.get("FILE_MAX_COUNT"),
         });
     }
     config["features"] = features;

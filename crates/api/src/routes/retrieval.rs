@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::{Json as JsonAnswer, extract::State};
-use breezeway_core::{CollectionId, FileId, Principal};
+use breezeway_core::{FileId, Principal};
 use breezeway_knowledge::{Error as LibraryError, File, Wanted};
 use breezeway_retrieval::{Answer, Leg, Passage, Question};
 use http::StatusCode;
@@ -14,18 +14,22 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
-    extract::{Admin, Json, Verified},
+    extract::{Json, Verified},
     state::ApiState,
     views::passages,
 };
+
+mod process;
+mod settings;
+mod web;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(query_doc))
         .routes(routes!(query_collection))
-        .routes(routes!(process_file))
-        .routes(routes!(config))
-        .routes(routes!(embedding))
+        .merge(process::router())
+        .merge(web::router())
+        .merge(settings::router())
 }
 
 /// Passages a request may ask for at most.
@@ -55,17 +59,10 @@ struct Options {
     k: Option<usize>,
     /// Similarity (0 to 1) below which passages are dropped.
     r: Option<f32>,
-    /// `false` searches by meaning alone.
+    /// `true` searches by words and meaning, `false` by meaning alone.
     hybrid: Option<bool>,
     /// Weight of words against meaning, 0 to 1.
     hybrid_bm25_weight: Option<f32>,
-}
-
-/// A file to process again.
-#[derive(Deserialize, ToSchema)]
-struct ProcessFile {
-    file_id: String,
-    content: Option<String>,
 }
 
 /// Search one file or collection.
@@ -108,52 +105,6 @@ async fn query_collection(
     Ok(JsonAnswer(view_of(&state, &files, &answer).into()))
 }
 
-/// Process a file (again) and wait for its text.
-#[utoipa::path(
-    post, path = "/api/v1/retrieval/process/file", tag = "retrieval", request_body = ProcessFile,
-    responses((status = 200, description = "its text"), (status = "4XX", description = "refused")),
-)]
-async fn process_file(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    Json(form): Json<ProcessFile>,
-) -> ApiResult<JsonAnswer<Value>> {
-    let id = super::files::id_of(&form.file_id)?;
-    match &form.content {
-        Some(content) => state.library.replace_text(&principal, &id, content).await?,
-        None => state.library.reprocess(&principal, &id).await?,
-    };
-    let file = super::files::wait_until_final(&state, &principal, &id).await?;
-    if let breezeway_knowledge::FileState::Failed(reason) = &file.state {
-        return Err(ApiError::bad_request(reason.clone()));
-    }
-    let document = state.library.document(&principal, &id).await?;
-    Ok(JsonAnswer(json!({
-        "status": true,
-        "collection_name": format!("file-{id}"),
-        "filename": file.name,
-        "content": document.map(|document| document.text).unwrap_or_default(),
-    })))
-}
-
-/// The settings of retrieval in force.
-#[utoipa::path(
-    get, path = "/api/v1/retrieval/config", tag = "retrieval",
-    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
-)]
-async fn config(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Map<String, Value>> {
-    JsonAnswer(state.config.retrieval.config.clone())
-}
-
-/// The embedding engine and model in use.
-#[utoipa::path(
-    get, path = "/api/v1/retrieval/embedding", tag = "retrieval",
-    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
-)]
-async fn embedding(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Map<String, Value>> {
-    JsonAnswer(state.config.retrieval.embedding.clone())
-}
-
 /// The files behind a name: `file-<id>`, or a collection's id. `None` where an admin asks for what does
 /// not exist; anybody else is refused, as for what is not theirs, so that names tell nothing.
 async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult<Option<Vec<FileId>>> {
@@ -166,10 +117,11 @@ async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult
             Err(other) => Err(other.into()),
         };
     }
-    let Ok(id) = name.parse::<CollectionId>() else { return unknown() };
-    match state.library.collection(principal, &id).await {
-        Ok(_) => Ok(Some(state.library.searchable(principal, &Wanted::Collection(id)).await?)),
-        Err(LibraryError::NoSuchCollection(_)) => unknown(),
+    match state.library.find_collection(principal, name).await {
+        Ok(Some(collection)) => {
+            Ok(Some(state.library.searchable(principal, &Wanted::Collection(collection.id)).await?))
+        }
+        Ok(None) => unknown(),
         Err(LibraryError::CollectionForbidden(_)) => Err(refused()),
         Err(other) => Err(other.into()),
     }
@@ -184,14 +136,21 @@ async fn search(
     if text.trim().is_empty() || files.is_empty() {
         return Ok((HashMap::new(), Answer::default()));
     }
-    let defaults = &state.config.retrieval;
+    let defaults = state.tuning.settings().rag;
     let question = Question {
         text: text.to_owned(),
         files,
         limit: options.k.unwrap_or(defaults.top_k).min(MOST),
         min_similarity: options.r.unwrap_or(defaults.relevance_threshold),
-        legs: if options.hybrid == Some(false) { Leg::Dense } else { Leg::Both },
-        dense_weight: options.hybrid_bm25_weight.map(|words| 1.0 - words.clamp(0.0, 1.0)),
+        legs: match options.hybrid {
+            Some(true) => Leg::Both,
+            Some(false) => Leg::Dense,
+            None => defaults.legs,
+        },
+        dense_weight: match options.hybrid_bm25_weight {
+            Some(words) => Some(1.0 - words.clamp(0.0, 1.0)),
+            None => defaults.dense_weight,
+        },
     };
     let answer = state.retriever.search(question).await?;
     let mut ids: Vec<FileId> = answer.passages.iter().map(|passage| passage.chunk.file.clone()).collect();
@@ -202,7 +161,7 @@ async fn search(
 }
 
 fn view_of(state: &ApiState, files: &HashMap<FileId, File>, answer: &Answer) -> Map<String, Value> {
-    let embedding = state.config.retrieval.embedding_text();
+    let embedding = state.tuning.embedding().metadata();
     let shown: Vec<(&Passage, &File)> = answer
         .passages
         .iter()

@@ -6,12 +6,16 @@ use serde_json::{Map, Value};
 
 use super::files;
 
+/// The entry of a file's metadata that says at which address it was read.
+pub(crate) const SOURCE_URL: &str = "source_url";
+
 /// `metadata` of a passage: where it comes from, for citations.
 pub fn metadata(file: &File, passage: &Passage, embedding: &str) -> Map<String, Value> {
     let chunk = &passage.chunk.chunk;
     let mut metadata = Map::new();
-    metadata.insert("source".into(), file.name.as_str().into());
-    metadata.insert("name".into(), file.name.as_str().into());
+    let source = file.metadata.get(SOURCE_URL).and_then(Value::as_str).unwrap_or(&file.name);
+    metadata.insert("source".into(), source.into());
+    metadata.insert("name".into(), source.into());
     metadata.insert("file_id".into(), file.id.as_str().into());
     metadata.insert("hash".into(), file.text_hash.clone().into());
     metadata.insert("file_hash".into(), files::hash(file).into());

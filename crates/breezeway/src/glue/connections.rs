@@ -55,7 +55,11 @@ impl Keeper {
         let Some(text) = settings.setting(SETTING).await? else { return Ok(None) };
         let unreadable = || StoreError::Unreadable { what: "setting", value: SETTING.into() };
         let list: Vec<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| unreadable())?;
-        list.iter().map(|entry| read(entry, sealer, waits)).collect::<Option<Vec<_>>>().ok_or_else(unreadable).map(Some)
+        list.iter()
+            .map(|entry| read(entry, sealer, waits))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(unreadable)
+            .map(Some)
     }
 }
 
@@ -93,7 +97,9 @@ impl Connections for Keeper {
 /// A connection as it is kept. The shape is ours alone.
 fn write(connection: &Connection, sealer: &Sealer) -> Result<Value, breezeway_auth::Error> {
     let seal = |name: &str, secret: &Secret| {
-        sealer.seal(&format!("connection/{}/{name}", connection.url), secret).map(|sealed| STANDARD.encode(sealed))
+        sealer
+            .seal(&format!("connection/{}/{name}", connection.url), secret)
+            .map(|sealed| STANDARD.encode(sealed))
     };
     let key = connection.key.as_ref().map(|key| seal("key", key)).transpose()?;
     let headers = connection

@@ -3,22 +3,22 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use breezeway_api::passage_metadata;
+use breezeway_api::{RagConfig, RetrievalSettings, passage_metadata};
 use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage};
-use breezeway_core::{Classify, FileId, Principal};
+use breezeway_core::{Classify, FileId, Live, Principal};
 use breezeway_knowledge::{File, Library, Wanted};
 use breezeway_retrieval::{Passage, Question, Retriever};
 use serde_json::{Map, Value};
 
-use crate::RagConfig;
+use super::Embedder;
 
 /// Finds the passages of files and collections that fit a question.
 pub(crate) struct RagContext {
     pub(crate) library: Library,
     pub(crate) retriever: Retriever,
-    pub(crate) config: Arc<RagConfig>,
-    /// `embedding_config` of each passage's metadata.
-    pub(crate) embedding: String,
+    pub(crate) settings: Live<RetrievalSettings>,
+    /// What `embedding_config` of each passage's metadata names.
+    pub(crate) embedder: Arc<Embedder>,
 }
 
 #[async_trait]
@@ -33,12 +33,13 @@ impl ContextSource for RagContext {
         for item in items {
             readable.push(self.files_of(principal, item).await?);
         }
-        let is_whole = |item: &ContextItem| item.full || self.config.full_context;
+        let config = self.settings.load().rag.clone();
+        let is_whole = |item: &ContextItem| item.full || config.full_context;
         let searched: Vec<usize> = (0..items.len()).filter(|&index| !is_whole(&items[index])).collect();
-        let mut found = self.search(&searched, &readable, questions).await?;
+        let mut found = self.search(&config, &searched, &readable, questions).await?;
 
         let mut sources = Vec::new();
-        let mut budget = self.config.full_context_bytes;
+        let mut budget = config.full_context_bytes;
         for (index, item) in items.iter().enumerate() {
             let passages = match &item.kind {
                 ItemKind::Text(text) => vec![given(item, text)],
@@ -66,6 +67,7 @@ impl RagContext {
     /// Search all items as one set, and give each passage to the first item that has its file.
     async fn search(
         &self,
+        config: &RagConfig,
         searched: &[usize],
         readable: &[Vec<FileId>],
         questions: &[String],
@@ -82,22 +84,25 @@ impl RagContext {
         }
         let files: Vec<FileId> = owner.keys().map(|&file| file.clone()).collect();
         // Every item that was named has a chance to say something.
-        let limit = self.config.top_k.max(searched.len());
-        let passages = self.ranked(files, questions, limit).await?;
+        let limit = config.top_k.max(searched.len());
+        let passages = self.ranked(config, files, questions, limit).await?;
 
         let mut ids: Vec<FileId> = passages.iter().map(|passage| passage.chunk.file.clone()).collect();
         ids.sort();
         ids.dedup();
         let known = self.library.files_by_id(&ids).await.map_err(failed)?;
         let known: HashMap<&FileId, &File> = known.iter().map(|file| (&file.id, file)).collect();
+        let embedding = self.embedder.view().metadata();
         for passage in &passages {
             // A file that was deleted since it was found has no row, and no place in the answer.
-            let (Some(&index), Some(&file)) = (owner.get(&passage.chunk.file), known.get(&passage.chunk.file)) else {
+            let (Some(&index), Some(&file)) =
+                (owner.get(&passage.chunk.file), known.get(&passage.chunk.file))
+            else {
                 continue;
             };
             found.entry(index).or_default().push(SourcePassage {
                 text: passage.chunk.chunk.text.clone(),
-                metadata: passage_metadata(file, passage, &self.embedding),
+                metadata: passage_metadata(file, passage, &embedding),
                 score: passage.similarity(),
             });
         }
@@ -107,6 +112,7 @@ impl RagContext {
     /// The best passages over all wordings of the question: by their best place, then by similarity.
     async fn ranked(
         &self,
+        config: &RagConfig,
         files: Vec<FileId>,
         questions: &[String],
         limit: usize,
@@ -117,9 +123,9 @@ impl RagContext {
                 text: text.clone(),
                 files: files.clone(),
                 limit,
-                min_similarity: self.config.relevance_threshold,
-                legs: self.config.legs,
-                dense_weight: self.config.dense_weight,
+                min_similarity: config.relevance_threshold,
+                legs: config.legs,
+                dense_weight: config.dense_weight,
             };
             let answer = self.retriever.search(question).await.map_err(failed)?;
             if let Some(reason) = answer.degraded {
@@ -150,7 +156,9 @@ impl RagContext {
     ) -> Result<Vec<SourcePassage>, ContextError> {
         let mut passages = Vec::new();
         for file in self.library.files_by_id(ids).await.map_err(failed)? {
-            let Some(document) = self.library.document(principal, &file.id).await.map_err(failed)? else { continue };
+            let Some(document) = self.library.document(principal, &file.id).await.map_err(failed)? else {
+                continue;
+            };
             if document.text.len() > *budget {
                 tracing::warn!(file.id = %file.id, "A file is too long to be sent whole and was left out");
                 continue;

@@ -1,4 +1,5 @@
 use breezeway_core::{AccessGrant, CollectionId, FileId, Grants};
+use serde_json::json;
 
 use super::{at, blob, insert, new_file, user};
 use crate::{
@@ -19,6 +20,7 @@ pub async fn library_store<S: LibraryStore>(fresh: impl AsyncFn() -> S) {
     deleting_answers_the_blobs_nobody_has_any_more(&fresh().await).await;
     a_collection_reads_back_as_changed(&fresh().await).await;
     collections_are_listed_with_their_number_of_files(&fresh().await).await;
+    a_collection_under_a_given_id_is_made_once(&fresh().await).await;
     membership_is_all_or_nothing(&fresh().await).await;
     members_are_listed_and_leave(&fresh().await).await;
     a_deleted_file_leaves_its_collections(&fresh().await).await;
@@ -77,16 +79,23 @@ async fn files_are_listed_in_order_and_in_slices<S: LibraryStore>(store: &S) {
     store.rename_file(&first.id, "z.txt", at(90)).await.expect("renamed");
 
     let all = |order| FileQuery { order, ..FileQuery::default() };
-    for order in
-        [FileOrder::NewestFirst, FileOrder::OldestFirst, FileOrder::LatestChangeFirst, FileOrder::Name]
-    {
+    for order in [
+        FileOrder::NewestFirst,
+        FileOrder::OldestFirst,
+        FileOrder::LatestChangeFirst,
+        FileOrder::EarliestChangeFirst,
+        FileOrder::Name,
+        FileOrder::NameDescending,
+    ] {
         let whole = store.files(&all(order)).await.expect("listed");
         assert_eq!((whole.items.len(), whole.total), (5, 5), "a list tells its length");
         let sorted = whole.items.is_sorted_by(|left, right| match order {
             FileOrder::NewestFirst => (right.created_at, &left.id) <= (left.created_at, &right.id),
             FileOrder::OldestFirst => (left.created_at, &left.id) <= (right.created_at, &right.id),
             FileOrder::LatestChangeFirst => (right.updated_at, &left.id) <= (left.updated_at, &right.id),
+            FileOrder::EarliestChangeFirst => (left.updated_at, &left.id) <= (right.updated_at, &right.id),
             FileOrder::Name => (&left.name, &left.id) <= (&right.name, &right.id),
+            FileOrder::NameDescending => (&right.name, &left.id) <= (&left.name, &right.id),
         });
         assert!(sorted, "files are listed {order:?}, ties by id");
         let mut pieces = Vec::new();
@@ -255,6 +264,24 @@ async fn collections_are_listed_with_their_number_of_files<S: LibraryStore>(stor
     assert_eq!(names(Some("about 100%"), None).await, [(boats.id, 1)], "by description; `%` is a sign");
     assert_eq!(names(Some("_rams"), None).await, [], "`_` is a sign");
     assert_eq!(names(None, Some("eve")).await, [(eves.id, 0)], "by owner");
+}
+
+async fn a_collection_under_a_given_id_is_made_once<S: LibraryStore>(store: &S) {
+    let id: CollectionId = "a name, any at all".parse().expect("free text is an id");
+    let new = |name: &str| NewCollection {
+        name: name.to_owned(),
+        description: String::new(),
+        grants: Grants::default(),
+    };
+    let meta = json!({ "named": true, "more": [1] });
+
+    let (ada, eve) = (user("ada"), user("eve"));
+    let ensured = store.ensure_collection(&id, &ada, new("first"), meta.clone(), at(1));
+    let made = ensured.await.expect("a collection is made");
+    assert_eq!((&made.id, &made.owner, &made.meta), (&id, &ada, &Some(meta)), "it is as it was given");
+    assert_eq!(store.collection(&id).await.expect("read").as_ref(), Some(&made), "and reads back");
+    let ensured = store.ensure_collection(&id, &eve, new("second"), json!({}), at(2));
+    assert_eq!(ensured.await.expect("asked"), made, "one that is there stays as it is");
 }
 
 async fn membership_is_all_or_nothing<S: LibraryStore>(store: &S) {

@@ -35,7 +35,7 @@ impl Library {
             }
         });
         let gated = bytes.map(Some).chain(at_the_end).filter_map(async |piece| piece);
-        let blob = self.blobs.put(Box::pin(gated), self.config.max_upload_bytes).await?;
+        let blob = self.blobs.put(Box::pin(gated), self.config.load().max_upload_bytes).await?;
         let held = passage.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok((blob, held))
     }

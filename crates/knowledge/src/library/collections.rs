@@ -31,6 +31,7 @@ impl Library {
     }
 
     /// The collections the caller may read, most recently changed first, with their number of files.
+    /// Those that were made by writing to a name are not among them.
     ///
     /// # Errors
     /// If the store fails.
@@ -41,7 +42,7 @@ impl Library {
     ) -> Result<Vec<(Collection, u64)>> {
         let mut found = self.store.collections(&query).await?;
         found.retain(|(collection, _)| {
-            collection.grants.allow(principal, &collection.owner, Permission::Read)
+            !collection.is_named() && collection.grants.allow(principal, &collection.owner, Permission::Read)
         });
         Ok(found)
     }
@@ -157,6 +158,41 @@ impl Library {
     ) -> Result<Page<Member>> {
         self.readable_collection(principal, id).await?;
         Ok(self.store.members(id, &query).await?)
+    }
+
+    /// All files of a readable collection, in no particular order.
+    ///
+    /// # Errors
+    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to read.
+    pub async fn all_members(&self, principal: &Principal, id: &CollectionId) -> Result<Vec<File>> {
+        self.readable_collection(principal, id).await?;
+        let members = self.store.member_ids(id).await?;
+        Ok(self.store.files_by_id(&members).await?)
+    }
+
+    /// Delete those of `files` that the caller may delete and that are in no other collection than
+    /// `id`, which they leave in any case.
+    ///
+    /// # Errors
+    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to change.
+    pub async fn discard_members(
+        &self,
+        principal: &Principal,
+        id: &CollectionId,
+        files: &[FileId],
+    ) -> Result<()> {
+        self.writable_collection(principal, id).await?;
+        let mut homeless = Vec::new();
+        for file in self.store.files_by_id(files).await? {
+            let holders = self.store.collections_of(&file.id).await?;
+            if holders.iter().all(|holder| holder.id == *id)
+                && self.may_use_file(principal, &file, Permission::Write).await?
+            {
+                homeless.push(file.id);
+            }
+        }
+        self.store.remove_members(id, files, self.clock.now()).await?;
+        self.delete_files(&homeless).await
     }
 
     /// A collection as it is after a change, by a caller whose rights were asked before it.

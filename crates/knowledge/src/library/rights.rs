@@ -44,11 +44,10 @@ impl Library {
                 let readable = self.may_use_file(principal, &file, Permission::Read).await?;
                 Ok(readable.then_some(file.id).into_iter().collect())
             }
-            Wanted::Collection(id) => match self.store.collection(id).await? {
-                Some(collection) if may(principal, &collection, Permission::Read) => {
-                    Ok(self.store.member_ids(id).await?)
-                }
-                _ => Ok(Vec::new()),
+            Wanted::Collection(id) => match self.find_collection(principal, id.as_str()).await {
+                Ok(Some(collection)) => Ok(self.store.member_ids(&collection.id).await?),
+                Ok(None) | Err(Error::CollectionForbidden(_)) => Ok(Vec::new()),
+                Err(other) => Err(other),
             },
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+use serde_json::Value;
 
 use super::{CollectionRow, FileRow, MemoryLibrary, contains, matches_glob, page, sort_files};
 use crate::{
@@ -117,6 +118,11 @@ impl LibraryStore for MemoryLibrary {
         Ok(blobs.into_iter().filter(|blob| !state.blob_in_use(blob)).collect())
     }
 
+    async fn forget_vectors(&self) -> Result<(), StoreError> {
+        self.state().vectors.clear();
+        Ok(())
+    }
+
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError> {
         Ok(self.state().blob_in_use(blob))
     }
@@ -144,6 +150,31 @@ impl LibraryStore for MemoryLibrary {
         let row = CollectionRow { collection: collection.clone(), members: BTreeMap::new() };
         self.state().collections.insert(collection.id.clone(), row);
         Ok(collection)
+    }
+
+    async fn ensure_collection(
+        &self,
+        id: &CollectionId,
+        owner: &UserId,
+        new: NewCollection,
+        meta: Value,
+        now: UnixTime,
+    ) -> Result<Collection, StoreError> {
+        let mut state = self.state();
+        let row = state.collections.entry(id.clone()).or_insert_with(|| CollectionRow {
+            collection: Collection {
+                id: id.clone(),
+                owner: owner.clone(),
+                name: new.name,
+                description: new.description,
+                meta: Some(meta),
+                grants: new.grants,
+                created_at: now,
+                updated_at: now,
+            },
+            members: BTreeMap::new(),
+        });
+        Ok(row.collection.clone())
     }
 
     async fn collection(&self, id: &CollectionId) -> Result<Option<Collection>, StoreError> {

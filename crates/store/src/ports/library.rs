@@ -4,6 +4,7 @@ use breezeway_knowledge::{
     BlobHash, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery, LibraryStore, Member,
     MemberQuery, NewCollection, NewFile, Page, StoredBlob,
 };
+use serde_json::Value;
 
 use crate::{Store, collections, documents, files};
 
@@ -69,6 +70,10 @@ impl LibraryStore for Store {
         self.write("delete files", move |tx| files::delete(tx, &ids)).await
     }
 
+    async fn forget_vectors(&self) -> Result<(), StoreError> {
+        self.write("forget all vectors", |tx| tx.execute("DELETE FROM vectors", &[]).map(drop)).await
+    }
+
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError> {
         let blob = *blob;
         self.read("look for a blob", move |tx| files::blob_in_use(tx, &blob)).await
@@ -87,6 +92,21 @@ impl LibraryStore for Store {
     ) -> Result<Collection, StoreError> {
         let owner = owner.clone();
         self.write("insert a collection", move |tx| collections::insert(tx, &owner, collection, now)).await
+    }
+
+    async fn ensure_collection(
+        &self,
+        id: &CollectionId,
+        owner: &UserId,
+        collection: NewCollection,
+        meta: Value,
+        now: UnixTime,
+    ) -> Result<Collection, StoreError> {
+        let (id, owner) = (id.clone(), owner.clone());
+        self.write("make a named collection", move |tx| {
+            collections::ensure(tx, &id, &owner, collection, &meta, now)
+        })
+        .await
     }
 
     async fn collection(&self, id: &CollectionId) -> Result<Option<Collection>, StoreError> {

@@ -1,0 +1,136 @@
+//! Settings of retrieval, read and changed by admins.
+
+use axum::{Json as JsonAnswer, extract::State};
+use breezeway_core::Secret;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::{ApiError, ApiResult},
+    extract::{Admin, Json, JsonObject},
+    state::{ApiState, EmbeddingChange, EmbeddingView, TuningError},
+    views::retrieval_config::{SettingRefusal, retrieval_config},
+};
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(config))
+        .routes(routes!(change_config))
+        .routes(routes!(embedding))
+        .routes(routes!(change_embedding))
+}
+
+/// Another embedding model.
+#[derive(Deserialize, ToSchema)]
+#[expect(non_snake_case, reason = "these are the names clients send")]
+struct EmbeddingForm {
+    /// `openai`, `ollama`, or nothing for the local model.
+    RAG_EMBEDDING_ENGINE: String,
+    RAG_EMBEDDING_MODEL: String,
+    #[serde(default)]
+    RAG_EMBEDDING_BATCH_SIZE: Option<usize>,
+    #[serde(default)]
+    openai_config: Option<EndpointForm>,
+    #[serde(default)]
+    ollama_config: Option<EndpointForm>,
+}
+
+/// Where an embedding service is. An empty key beside the address in use leaves its key.
+#[derive(Deserialize, ToSchema)]
+struct EndpointForm {
+    url: String,
+    #[serde(default)]
+    key: String,
+}
+
+/// The settings of retrieval in force.
+#[utoipa::path(
+    get, path = "/api/v1/retrieval/config", tag = "retrieval",
+    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
+)]
+async fn config(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Map<String, Value>> {
+    JsonAnswer(retrieval_config(&state.tuning.settings()))
+}
+
+/// Change settings: any of those shown. `null` leaves one, an empty text takes a limit away.
+#[utoipa::path(
+    post, path = "/api/v1/retrieval/config/update", tag = "retrieval", request_body = Object,
+    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
+)]
+async fn change_config(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    JsonObject(change): JsonObject,
+) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    state.tuning.change(&change).await.map_err(|refusal| match refusal {
+        SettingRefusal::Type { ref name, .. } => ApiError::invalid(
+            "type_error",
+            &["body", name],
+            &refusal.to_string(),
+            change.get(name).cloned().unwrap_or_default(),
+        ),
+        SettingRefusal::Value(why) => ApiError::bad_request(why),
+        SettingRefusal::Store(store) => TuningError::from(store).into(),
+    })?;
+    Ok(JsonAnswer(retrieval_config(&state.tuning.settings())))
+}
+
+/// The embedding engine and model in use.
+#[utoipa::path(
+    get, path = "/api/v1/retrieval/embedding", tag = "retrieval",
+    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
+)]
+async fn embedding(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Value> {
+    JsonAnswer(view(&state.tuning.embedding()))
+}
+
+/// Use another embedding model. It is asked for one vector first; texts that have none of its vectors
+/// get them in the background and are found by their words until then.
+#[utoipa::path(
+    post, path = "/api/v1/retrieval/embedding/update", tag = "retrieval", request_body = EmbeddingForm,
+    responses((status = 200, description = "settings by name"), (status = "4XX", description = "refused")),
+)]
+async fn change_embedding(
+    State(state): State<ApiState>,
+    Admin(_): Admin,
+    Json(form): Json<EmbeddingForm>,
+) -> ApiResult<JsonAnswer<Value>> {
+    let at = match form.RAG_EMBEDDING_ENGINE.as_str() {
+        "openai" => form.openai_config,
+        "ollama" => form.ollama_config,
+        "" => None,
+        other => {
+            return Err(ApiError::bad_request(format!(
+                "There is no embedding engine `{other}`: use `openai`, `ollama`, or nothing for the local model."
+            )));
+        }
+    };
+    if form.RAG_EMBEDDING_BATCH_SIZE == Some(0) {
+        return Err(ApiError::bad_request("`RAG_EMBEDDING_BATCH_SIZE` must be at least 1."));
+    }
+    let (url, key) = at.map(|at| (at.url, at.key)).unzip();
+    let change = EmbeddingChange {
+        engine: form.RAG_EMBEDDING_ENGINE,
+        model: form.RAG_EMBEDDING_MODEL.trim().to_owned(),
+        batch: form.RAG_EMBEDDING_BATCH_SIZE,
+        url: url.map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
+        key: key.filter(|key| !key.is_empty()).map(Secret::from),
+    };
+    state.tuning.change_embedding(change).await?;
+    Ok(JsonAnswer(view(&state.tuning.embedding())))
+}
+
+/// Keys are not shown, not even in part: whoever set one knows it, and nobody else needs it.
+fn view(embedding: &EmbeddingView) -> Value {
+    json!({
+        "status": true,
+        "RAG_EMBEDDING_ENGINE": embedding.engine,
+        "RAG_EMBEDDING_MODEL": embedding.model,
+        "RAG_EMBEDDING_BATCH_SIZE": embedding.batch,
+        "openai_config": {"url": embedding.openai_url, "key": ""},
+        "ollama_config": {"url": embedding.ollama_url, "key": ""},
+        "azure_openai_config": {"url": "", "key": "", "version": ""},
+    })
+}
