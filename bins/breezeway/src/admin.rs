@@ -14,13 +14,15 @@ use breezeway::{
 use crate::{
     cli::{AdminCommand, CreateUser, ResetPassword},
     config::Settings,
-    telemetry,
+    folder, telemetry,
 };
 
 /// Run one command against the data folder.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) fn run(settings: Settings, command: AdminCommand) -> Result<()> {
-    telemetry::install("warn", false);
+    telemetry::install("warn", false)?;
+    // A gateway that runs answers from memory and would not learn of the change.
+    let _folder = folder::take(&settings.gateway.data_folder)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(async {
         let breezeway = Breezeway::builder(settings.gateway).build().await?;

@@ -3,7 +3,7 @@
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use breezeway::{Breezeway, Embedding};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{config::Settings, secret};
 
@@ -12,6 +12,9 @@ use crate::{config::Settings, secret};
 pub(crate) fn print(settings: &Settings, breezeway: &Breezeway, address: SocketAddr, took: Duration) {
     if settings.log_json {
         info!(address = %address, duration_ms = took.as_millis() as u64, "Listening on http://{address}");
+        if let Some(warning) = exposure(settings, breezeway) {
+            warn!("{warning}");
+        }
         return;
     }
     eprintln!("{}", text(settings, breezeway, address, took));
@@ -31,17 +34,30 @@ fn text(settings: &Settings, breezeway: &Breezeway, address: SocketAddr, took: D
     line("upstreams", upstreams_line(settings));
     line("embedding", embedding_line(&config.embedding));
     line("docs", if config.api.docs { format!("{url}/docs") } else { "off (ENV=dev serves them)".into() });
-    if !settings.host.is_loopback() && breezeway.auth().is_empty() {
-        line("warning", "anyone who reaches this address can sign up first and become admin".into());
+    if let Some(warning) = exposure(settings, breezeway) {
+        line("warning", warning.into());
     }
     format!("\nBreezeway {}\n{text}\n{}", env!("CARGO_PKG_VERSION"), next(settings, breezeway, &url))
+}
+
+/// What somebody else on the network could do who ought not to.
+fn exposure(settings: &Settings, breezeway: &Breezeway) -> Option<&'static str> {
+    if settings.host.is_loopback() {
+        return None;
+    }
+    if settings.gateway.auth.single_user {
+        return Some("Whoever reaches this address is admin: WEBUI_AUTH=false asks nobody for a key");
+    }
+    breezeway.auth().is_empty().then_some("Whoever reaches this address first can sign up and become admin")
 }
 
 fn secret_line(origin: &secret::Origin) -> String {
     match origin {
         secret::Origin::Given => "from WEBUI_SECRET_KEY".into(),
         secret::Origin::Kept(path) => format!("from {}", path.display()),
-        secret::Origin::Made(path) => format!("made and kept in {} (back it up: it opens the API keys)", path.display()),
+        secret::Origin::Made(path) => {
+            format!("made and kept in {} (back it up: it opens the API keys)", path.display())
+        }
     }
 }
 
@@ -57,7 +73,8 @@ fn accounts_line(settings: &Settings, breezeway: &Breezeway) -> String {
 }
 
 fn upstreams_line(settings: &Settings) -> String {
-    let urls: Vec<&str> = settings.gateway.connections.iter().map(|connection| connection.url.as_str()).collect();
+    let urls: Vec<&str> =
+        settings.gateway.connections.iter().map(|connection| connection.url.as_str()).collect();
     match urls.as_slice() {
         [] => "none: set OPENAI_API_BASE_URLS or OLLAMA_BASE_URLS".into(),
         urls => urls.join(", "),
@@ -68,7 +85,9 @@ fn embedding_line(embedding: &Embedding) -> String {
     match embedding {
         Embedding::None => "none: search goes by words alone".into(),
         Embedding::Local(local) => format!("all-MiniLM-L6-v2, in {}", local.fetch.target.display()),
-        Embedding::OpenAi(remote) | Embedding::Ollama(remote) => format!("{} at {}", remote.model, remote.url),
+        Embedding::OpenAi(remote) | Embedding::Ollama(remote) => {
+            format!("{} at {}", remote.model, remote.url)
+        }
         Embedding::Model(model) => model.fingerprint().to_string(),
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod banner;
 mod cli;
 mod config;
+mod folder;
 mod model;
 mod secret;
 mod serve;

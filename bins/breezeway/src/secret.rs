@@ -35,24 +35,35 @@ pub(crate) fn find(source: &Source, folder: &Path) -> Result<(Secret, Origin)> {
         Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
     }
     let secret = random()?;
-    fs::create_dir_all(folder).with_context(|| format!("the data folder `{}` cannot be made", folder.display()))?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(&path).and_then(|mut file| {
-        file.write_all(secret.as_bytes())?;
-        file.sync_all()
-    });
-    match made {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("the data folder `{}` cannot be made", folder.display()))?;
+    match keep(&secret, &path) {
         Ok(()) => Ok((secret.into(), Origin::Made(path))),
         // Another process was quicker; its secret is the one.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let text = fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
             Ok((text.trim().into(), Origin::Kept(path)))
         }
         Err(error) => Err(error).with_context(|| format!("`{}` cannot be written", path.display())),
     }
+}
+
+/// Write the secret beside its place and link it there when it is whole: whoever finds the file finds
+/// all of it, whenever this process is killed, and of two processes that make one the first wins.
+fn keep(secret: &str, path: &Path) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let kept = options.open(&beside).and_then(|mut file| {
+        file.write_all(secret.as_bytes())?;
+        file.sync_all()?;
+        fs::hard_link(&beside, path)
+    });
+    let removed = fs::remove_file(&beside);
+    kept.and(removed)
 }
 
 /// 32 random bytes in hexadecimal.

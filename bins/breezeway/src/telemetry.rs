@@ -2,27 +2,66 @@
 
 use std::io::IsTerminal;
 
+use anyhow::{Context, Result, bail};
 use tracing_subscriber::{EnvFilter, fmt};
+
+/// What the crates below say of themselves concerns only those who ask for it by name: some of it
+/// repeats what they carry, and that is secret.
+const QUIET: &str = "tantivy=warn,ort=warn,hyper=warn,h2=warn,rustls=warn,tower=warn,multer=warn";
 
 /// Install the subscriber. `level` is a level (`INFO`, `debug`, Python's `WARNING` and `CRITICAL` too)
 /// or a filter such as `info,breezeway_ingest=debug`.
-pub(crate) fn install(level: &str, json: bool) {
-    let filter = match level.to_ascii_lowercase().as_str() {
-        "warning" => "warn".to_owned(),
-        "critical" => "error".to_owned(),
-        other => other.to_owned(),
-    };
-    // Crates below log at info what only they care about.
-    let filter = if filter.contains(['=', ',']) {
-        filter
-    } else {
-        format!("{filter},tantivy=warn,ort=warn,hyper=warn,h2=warn,rustls=warn")
-    };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+///
+/// # Errors
+/// If `level` is neither.
+pub(crate) fn install(level: &str, json: bool) -> Result<()> {
+    let lines = fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr).with_target(false);
     // A second subscriber is refused; that can only be a test's own.
     let _ = match json {
         true => lines.json().try_init(),
         false => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter> {
+    let level = level.trim().to_ascii_lowercase();
+    let level = match level.as_str() {
+        "warning" => "warn",
+        "critical" => "error",
+        "notset" => "trace",
+        other => other,
+    };
+    // A single word that is no level would be read as the name of a module, and silence everything.
+    let is_level = ["trace", "debug", "info", "warn", "error", "off"].contains(&level);
+    if !is_level && !level.contains(['=', ',']) {
+        bail!("`GLOBAL_LOG_LEVEL` is `{level}`; use `debug`, `info`, `warning` or `error`");
+    }
+    EnvFilter::try_new(format!("{QUIET},{level}")).with_context(|| format!("`GLOBAL_LOG_LEVEL` is `{level}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_has_names_of_several_programs() {
+        for level in ["INFO", "debug", "WARNING", "critical", "info,breezeway_ingest=debug", "hyper=debug"] {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_not_taken_for_a_module() {
+        let refusal = filter("verbose").unwrap_err().to_string();
+
+        assert!(refusal.contains("`verbose`"), "{refusal}");
+    }
+
+    #[test]
+    fn other_crates_are_quiet_unless_they_are_named() {
+        assert!(filter("trace").unwrap().to_string().contains("hyper=warn"));
+        let asked = filter("debug,hyper=trace").unwrap().to_string();
+        assert!(asked.contains("hyper=trace") && !asked.contains("hyper=warn"), "{asked}");
+    }
 }

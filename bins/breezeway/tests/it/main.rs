@@ -1,0 +1,13 @@
+//! The binary as its users meet it: a process, a port, a folder.
+
+mod disconnect;
+mod gateway;
+mod hostile;
+mod raw;
+mod recovery;
+mod secrecy;
+mod shutdown;
+mod start;
+mod streaming;
+mod upload;
+mod upstreams;
