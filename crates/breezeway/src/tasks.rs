@@ -40,7 +40,6 @@ impl Background {
         background
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the tracker that all tasks start on")]
     fn run(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         let work = async move {
