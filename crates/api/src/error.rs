@@ -159,7 +159,7 @@ fn chain(failure: &dyn StdError) -> String {
 /// is spelled as `{"detail": "x"}` too, which is what clients of this API look for.
 impl From<UpstreamError> for ApiError {
     fn from(failure: UpstreamError) -> Self {
-        let UpstreamError::Answered { status, content_type, body, retry_after } = failure else {
+        let UpstreamError::Answered { status, body, retry_after, .. } = failure else {
             let status = status_of(failure.kind());
             return Self::new(status, sentence(&failure));
         };
@@ -168,10 +168,13 @@ impl From<UpstreamError> for ApiError {
             Ok(Value::Object(object)) if object.get("error").is_some_and(Value::is_string) => {
                 Self::json(status, json!({"detail": object["error"], "error": object["error"]}))
             }
-            _ => {
-                let content_type = content_type
-                    .and_then(|text| HeaderValue::from_str(&text).ok())
-                    .unwrap_or(HeaderValue::from_static("text/plain; charset=utf-8"));
+            read => {
+                // A page of somebody else's is text here: as HTML it would run with this server's
+                // cookies.
+                let content_type = match read {
+                    Ok(_) => HeaderValue::from_static("application/json"),
+                    Err(_) => HeaderValue::from_static("text/plain; charset=utf-8"),
+                };
                 Self { status, body: Body::Raw { content_type, bytes: body }, headers: Vec::new() }
             }
         };

@@ -12,7 +12,7 @@ mod views;
 
 pub use self::{
     error::ApiError,
-    router::{document, router},
+    router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
         ApiConfig, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,

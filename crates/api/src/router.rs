@@ -3,8 +3,10 @@
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
+use breezeway_middleware::AuthRefusal;
 use http::{Method, StatusCode, header};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -47,6 +49,16 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::retrieval::router())
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .merge(uploads)
+}
+
+/// Answer requests whose credential was refused, with the reason, and pass all others on: for services
+/// that know principals and nothing else. A request without a credential goes on.
+pub async fn refuse_bad_credentials(request: Request, next: Next) -> Response {
+    let refusal = request.extensions().get::<AuthRefusal>().map(|refusal| refusal.0.clone());
+    match refusal.as_deref() {
+        None | Some(breezeway_auth::Error::NoCredential) => next.run(request).await,
+        Some(reason) => ApiError::from(reason).into_response(),
+    }
 }
 
 async fn unknown(request: Request) -> ApiError {

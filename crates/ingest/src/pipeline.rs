@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     Error, Ingestor, Progress, Result, Stage, chunk,
-    extract::{self, Extracted, Extraction, Hint, Source},
+    extract::{self, ExtractError, Extracted, Extraction, Hint, Source},
 };
 
 /// Hashes asked about at once, and vectors written at once.
@@ -66,7 +66,17 @@ impl Ingestor {
         let hint = Hint::new(file.name.clone(), file.media_type.clone());
         let plan = *self.plan.load();
         let source = self.source(claim).await?;
-        self.extracted(hint, source, move |read| cut(read, &plan)).await
+        match self.extracted(hint, source, move |read| cut(read, &plan)).await {
+            // A film has no text and is no failure: clients keep films beside what they ask about.
+            Err(Error::Extract(ExtractError::Unsupported(_))) if file.media_type.starts_with("video/") => {
+                Ok(Cut {
+                    document: Document::default(),
+                    text_hash: hex(&Sha256::digest("")),
+                    chunks: Vec::new(),
+                })
+            }
+            read => read,
+        }
     }
 
     /// Read the text of something that is not kept: a page that somebody only wants to see.

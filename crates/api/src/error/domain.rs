@@ -44,6 +44,7 @@ impl From<&breezeway_auth::Error> for ApiError {
                 400,
                 "Uh-oh! The password you entered is too long. Please make sure your password is less than 72 bytes long.",
             ),
+            Auth::PasswordTooWeak => (400, "Please choose a password."),
             Auth::WrongCredentials => (
                 400,
                 "The email or password provided is incorrect. Please check for typos and try logging in again.",

@@ -24,20 +24,21 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 fn fault(kind: &ErrorKind) -> ApiError {
     match kind {
-        ErrorKind::ParseErrorAtKey { key, value, expected_type } => ApiError::invalid(
-            "value_error",
-            &["path", key],
-            &format!("Input should be a valid {expected_type}"),
-            value.as_str().into(),
-        ),
-        ErrorKind::ParseError { value, expected_type } => ApiError::invalid(
-            "value_error",
-            &["path"],
-            &format!("Input should be a valid {expected_type}"),
-            value.as_str().into(),
-        ),
+        ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
+            wrong(&["path", key], value, expected_type)
+        }
+        ErrorKind::ParseError { value, expected_type } => wrong(&["path"], value, expected_type),
         // Bytes that are no text name nothing.
         ErrorKind::InvalidUtf8InPathParam { .. } => ApiError::not_found(),
         other => ApiError::invalid("value_error", &["path"], &other.to_string(), Value::Null),
+    }
+}
+
+fn wrong(location: &[&str], value: &str, expected_type: &str) -> ApiError {
+    match expected_type {
+        "u16" | "u32" | "u64" | "usize" | "i64" => {
+            ApiError::invalid("int_parsing", location, "Input should be a valid integer", value.into())
+        }
+        _ => ApiError::invalid("value_error", location, "Input should be a valid value", value.into()),
     }
 }

@@ -16,15 +16,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => {
-                let message = rejection.body_text();
-                // The rejection reads "Failed to deserialize query string: missing field `filename`".
-                let field = message.split('`').nth(1).filter(|_| message.contains("missing field"));
-                Err(match field {
-                    Some(field) => ApiError::missing(&["query", field], Value::Null),
-                    None => ApiError::invalid("value_error", &["query"], &message, Value::Null),
-                })
-            }
+            Err(rejection) => Err(fault(&rejection.body_text())),
         }
+    }
+}
+
+/// What is wrong, from a rejection such as "Failed to deserialize query string: missing field
+/// `filename`" or "…: page: invalid digit found in string".
+fn fault(rejection: &str) -> ApiError {
+    let text = rejection.split_once(": ").map_or(rejection, |(_, text)| text);
+    if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return ApiError::missing(&["query", field], Value::Null);
+    }
+    match text.split_once(": ") {
+        Some((field, why)) => ApiError::invalid("value_error", &["query", field], why, Value::Null),
+        None => ApiError::invalid("value_error", &["query"], text, Value::Null),
     }
 }

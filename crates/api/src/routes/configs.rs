@@ -237,7 +237,7 @@ pub fn connection(
 fn openai_view(state: &ApiState) -> Value {
     let connections = state.registry.connections(ConnectionKind::OpenAi);
     json!({
-        "ENABLE_OPENAI_API": state.config.openai_enabled,
+        "ENABLE_OPENAI_API": state.config.openai_enabled && in_use(&connections),
         "OPENAI_API_BASE_URLS": connections.iter().map(|connection| connection.url.as_str()).collect::<Vec<_>>(),
         "OPENAI_API_KEYS": connections.iter().map(|connection| mask(connection.key.as_ref())).collect::<Vec<_>>(),
         "OPENAI_API_CONFIGS": options_view(&connections),
@@ -247,10 +247,15 @@ fn openai_view(state: &ApiState) -> Value {
 fn ollama_view(state: &ApiState) -> Value {
     let connections = state.registry.connections(ConnectionKind::Ollama);
     json!({
-        "ENABLE_OLLAMA_API": state.config.ollama_enabled,
+        "ENABLE_OLLAMA_API": state.config.ollama_enabled && in_use(&connections),
         "OLLAMA_BASE_URLS": connections.iter().map(|connection| connection.url.as_str()).collect::<Vec<_>>(),
         "OLLAMA_API_CONFIGS": options_view(&connections),
     })
+}
+
+/// A kind whose connections are all switched off is switched off.
+fn in_use(connections: &[std::sync::Arc<Connection>]) -> bool {
+    connections.is_empty() || connections.iter().any(|connection| connection.enabled)
 }
 
 fn options_view(connections: &[std::sync::Arc<Connection>]) -> Map<String, Value> {

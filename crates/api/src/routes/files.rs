@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use breezeway_core::{FileId, Principal};
+use breezeway_core::{FileId, Principal, Role};
 use breezeway_knowledge::{File, FileOrder, FileQuery, FileState, Slice, Upload};
 use bytes::Bytes;
 use futures_util::stream;
@@ -26,7 +26,7 @@ use crate::{
     views::files::{processing, shown_text, view},
 };
 
-mod content;
+pub(super) mod content;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -39,6 +39,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(show, delete))
         .routes(routes!(process_status))
         .routes(routes!(content))
+        .routes(routes!(content_html))
         .routes(routes!(content_named))
         .routes(routes!(text))
         .routes(routes!(replace_text))
@@ -300,6 +301,29 @@ async fn content_named(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     content::answer(&state, &principal, &id_of(&id)?, &headers, true).await
+}
+
+/// The bytes of an admin's file, to be shown in place.
+#[utoipa::path(
+    get, path = "/api/v1/files/{id}/content/html", tag = "files", params(("id" = String, Path)),
+    responses((status = 200, description = "the bytes"), (status = "4XX", description = "refused")),
+)]
+async fn content_html(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let id = id_of(&id)?;
+    let file = state.library.file(&principal, &id).await?;
+    let owner = state.auth.account(&file.owner);
+    if !owner.is_some_and(|owner| owner.role == Role::Admin) {
+        return Err(ApiError::not_found());
+    }
+    // What else keeps a page's scripts from running as this server's stays on it.
+    let mut answer = content::answer(&state, &principal, &id, &headers, false).await?;
+    answer.headers_mut().remove(http::header::CONTENT_DISPOSITION);
+    Ok(answer)
 }
 
 /// The text that was read out of the file.

@@ -23,11 +23,16 @@ use crate::{
     views::{accounts::AccountSummary, grants, knowledge},
 };
 
+mod export;
+mod lists;
+
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(list))
         .routes(routes!(search))
+        .merge(lists::router())
+        .merge(export::router())
         .routes(routes!(show))
         .routes(routes!(files))
         .routes(routes!(update))
@@ -73,6 +78,10 @@ struct ListQuery {
     query: Option<String>,
     /// `created` for own ones, `shared` for others'.
     view_option: Option<String>,
+    /// `name`, `created_at` or `updated_at`.
+    order_by: Option<String>,
+    /// `asc` or `desc`.
+    direction: Option<String>,
     /// From 1.
     page: Option<i64>,
 }
@@ -177,11 +186,17 @@ async fn files(
     let id = id_of(&id)?;
     let page = positive(query.page)?;
     let limit = query.limit.filter(|_| principal.is_admin()).unwrap_or(PAGE).clamp(1, 1000);
-    let order = match (query.order_by.as_deref(), query.direction.as_deref()) {
-        (Some("name"), _) => FileOrder::Name,
-        (Some("created_at"), Some("asc")) => FileOrder::OldestFirst,
-        (Some("created_at"), _) => FileOrder::NewestFirst,
-        _ => FileOrder::LatestChangeFirst,
+    let rises = query.direction.as_deref() == Some("asc");
+    let order = match (query.order_by.as_deref(), rises) {
+        // Names are read from A on, unless somebody says otherwise.
+        (Some("name" | "filename"), _) if query.direction.as_deref() == Some("desc") => {
+            FileOrder::NameDescending
+        }
+        (Some("name" | "filename"), _) => FileOrder::Name,
+        (Some("created_at"), true) => FileOrder::OldestFirst,
+        (Some("created_at"), false) => FileOrder::NewestFirst,
+        (_, true) => FileOrder::EarliestChangeFirst,
+        (_, false) => FileOrder::LatestChangeFirst,
     };
     let slice = Slice { offset: (page - 1).saturating_mul(limit), limit };
     let collection = state.library.collection(&principal, &id).await?;
@@ -288,13 +303,15 @@ async fn remove_file(
     Json(form): Json<FileForm>,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     let (id, file) = (id_of(&id)?, file_of(&form.file_id)?);
-    // Deleting comes first: whether the caller may delete the file can depend on its place here.
-    let deletes = query.delete_file.unwrap_or(true)
-        && state.library.file(&principal, &file).await?.owner == principal.user;
-    let collection = state.library.remove_from_collection(&principal, &id, &file).await?;
-    if deletes || (query.delete_file.unwrap_or(true) && principal.is_admin()) {
-        state.library.delete_file(&principal, &file).await?;
-    }
+    let deletes = query.delete_file.unwrap_or(true) && !state.config.keep_removed_files;
+    let removed = match deletes {
+        true => state.library.delete_from_collection(&principal, &id, &file).await,
+        false => state.library.remove_from_collection(&principal, &id, &file).await,
+    };
+    let collection = removed.map_err(|error| match error {
+        LibraryError::NoSuchFile(_) => ApiError::bad_request(NOT_FOUND),
+        other => other.into(),
+    })?;
     with_files(&state, &principal, &collection).await
 }
 
@@ -367,10 +384,17 @@ async fn add(
     id: &CollectionId,
     files: &[FileId],
 ) -> ApiResult<Collection> {
-    state.library.add_to_collection(principal, id, files).await.map_err(|error| match error {
-        LibraryError::NoSuchFile(_) => ApiError::bad_request(NOT_FOUND),
-        other => other.into(),
-    })
+    match state.library.add_to_collection(principal, id, files).await {
+        Ok(collection) => Ok(collection),
+        // Clients of this API tell a file that is somebody else's from one that nobody has.
+        Err(LibraryError::NoSuchFile(file)) => {
+            Err(match state.library.files_by_id(std::slice::from_ref(&file)).await?.is_empty() {
+                true => ApiError::bad_request(NOT_FOUND),
+                false => ApiError::new(StatusCode::FORBIDDEN, ACCESS_PROHIBITED),
+            })
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// A collection the caller may change.
@@ -401,6 +425,21 @@ async fn page(state: &ApiState, principal: &Principal, query: ListQuery) -> ApiR
         Some("created") => found.retain(|(collection, _)| collection.owner == principal.user),
         Some("shared") => found.retain(|(collection, _)| collection.owner != principal.user),
         _ => {}
+    }
+    match query.order_by.as_deref() {
+        Some("name") => found.sort_by_cached_key(|(collection, _)| collection.name.to_lowercase()),
+        Some("created_at") => found.sort_by_key(|(collection, _)| collection.created_at),
+        Some(_) | None => found.reverse(),
+    }
+    // All of these rise now. Names are read from A on, times from now back, unless somebody says
+    // otherwise.
+    let falls = match query.direction.as_deref() {
+        Some("asc") => false,
+        Some("desc") => true,
+        _ => query.order_by.as_deref() != Some("name"),
+    };
+    if falls {
+        found.reverse();
     }
     let skipped = usize::try_from((page - 1).saturating_mul(PAGE)).unwrap_or(usize::MAX);
     let items: Vec<_> = found

@@ -7,7 +7,7 @@ use axum::{
 };
 use breezeway_chat::Answer;
 use breezeway_core::Principal;
-use breezeway_registry::{ConnectionKind, FrameStream};
+use breezeway_registry::{ConnectionKind, FrameStream, UpstreamError};
 use breezeway_wire::{
     Frame,
     anthropic::{self, InvalidMessages, StreamTranslator},
@@ -109,7 +109,10 @@ async fn counted(
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found"));
     let route = state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|_| unknown())?;
     set_model(&mut body, &route.upstream_model);
-    let mut reply = route.upstream.relay("messages/count_tokens", body).await?;
+    let mut reply = match route.upstream.relay("messages/count_tokens", body).await {
+        Err(UpstreamError::Answered { status, body, .. }) => return Err(refused(status, &body)),
+        other => other?,
+    };
     let mut answer = Vec::new();
     while let Some(piece) = reply.body.next().await {
         let piece = piece?;
@@ -118,14 +121,17 @@ async fn counted(
         }
         answer.extend_from_slice(&piece);
     }
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let answer = serde_json::from_slice::<Value>(&answer)
-        .unwrap_or_else(|_| String::from_utf8_lossy(&answer).into_owned().into());
-    if status.is_success() {
-        Ok(JsonAnswer(answer).into_response())
-    } else {
-        Err(ApiError::json(status, json!({ "detail": answer })))
-    }
+    let counted = serde_json::from_slice::<Value>(&answer)
+        .map_err(|_| ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is no JSON."))?;
+    Ok(JsonAnswer(counted).into_response())
+}
+
+/// An upstream that cannot count: its own words, under the name that clients look for.
+fn refused(status: u16, body: &[u8]) -> ApiError {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let said = serde_json::from_slice::<Value>(body)
+        .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
+    ApiError::json(status, json!({ "detail": said }))
 }
 
 /// Frames of OpenAI's dialect as Anthropic's events.

@@ -34,6 +34,7 @@ fn data(file: &File, text: Option<&str>) -> Map<String, Value> {
     }
     if let Some(text) = text {
         data.insert("content".into(), text.into());
+        data.insert("error".into(), Value::Null);
     }
     data
 }

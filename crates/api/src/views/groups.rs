@@ -12,11 +12,11 @@ pub(crate) struct GroupView {
     user_id: String,
     name: String,
     description: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     data: Option<Map<String, Value>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     meta: Option<Map<String, Value>>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     permissions: Option<Value>,
     member_count: usize,
     user_ids: Vec<String>,

@@ -94,9 +94,18 @@ fn info(overlay: &Overlay) -> Value {
     view.shift_remove("version_id");
     if let Some(Value::Object(meta)) = view.get_mut("meta") {
         meta.shift_remove("profile_image_url");
+        // The list is long; what it says nothing about can be left out of it.
+        for name in UNSAID {
+            if meta.get(name).is_some_and(Value::is_null) {
+                meta.shift_remove(name);
+            }
+        }
     }
     view.into()
 }
+
+/// Fields of `meta` that are there for clients that read them without asking.
+const UNSAID: [&str; 4] = ["background_image_url", "i18n", "voice", "voice_avatar"];
 
 /// A custom model as its own routes show it.
 pub(crate) fn view(overlay: &Overlay) -> Map<String, Value> {
@@ -105,6 +114,7 @@ pub(crate) fn view(overlay: &Overlay) -> Map<String, Value> {
     meta.insert("description".into(), Value::Null);
     meta.insert("capabilities".into(), Value::Null);
     meta.insert("knowledge".into(), Value::Null);
+    meta.extend(UNSAID.map(|name| (name.to_owned(), Value::Null)));
     meta.extend(overlay.meta.clone());
     let grants = grants::views(&overlay.grants, "model", overlay.id.as_str(), overlay.created_at);
     let fields = [

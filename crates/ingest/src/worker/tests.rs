@@ -76,7 +76,7 @@ impl Town {
             id: FileId::mint(),
             owner: UserId::mint(),
             name: name.to_owned(),
-            media_type: String::new(),
+            media_type: if name.ends_with(".mp4") { "video/mp4".to_owned() } else { String::new() },
             size_bytes: 1,
             blob,
             metadata: Map::new(),
@@ -283,6 +283,33 @@ async fn a_file_that_cannot_be_read_fails_at_once_and_says_why() {
     let FileState::Failed(reason) = town.work_until_final(&id).await else { panic!("it failed") };
 
     assert!(reason.starts_with("The PDF is damaged"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_film_is_kept_without_a_text() {
+    let town = Town::with(config(), None);
+    let film = town.upload("holiday.mp4", &b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"[..]).await;
+
+    town.work_until(async || town.state(&film).await.is_final()).await;
+
+    assert_eq!(town.state(&film).await, FileState::Completed);
+    let document = town.library.document(&film).await.expect("memory answers").expect("a document");
+    assert_eq!(document.text, "");
+}
+
+#[tokio::test]
+async fn a_new_plan_counts_for_texts_cut_from_now_on() {
+    let town = Town::with(config(), None);
+    let model = HashedModel::new(8);
+    let before = town.upload("before.txt", "one two three four").await;
+    town.work_until(async || town.state(&before).await.is_final()).await;
+
+    town.ingestor.set_plan(ChunkPlan { size: 10, overlap: 0, min_size: 0, by_heading: false });
+    let after = town.upload("after.txt", "five six seven eight").await;
+    town.work_until(async || town.state(&after).await.is_final()).await;
+
+    assert_eq!(town.chunks_of(&before, &model).await.len(), 1);
+    assert_eq!(town.chunks_of(&after, &model).await.len(), 3);
 }
 
 #[tokio::test]

@@ -146,6 +146,26 @@ impl Library {
         self.again(id).await
     }
 
+    /// Take a file out of a writable collection and delete it, if the caller may: whether they may is
+    /// asked first, since the right can come from the file's place in this collection.
+    ///
+    /// # Errors
+    /// As `remove_from_collection`; `NoSuchFile` if the file is not theirs to read.
+    pub async fn delete_from_collection(
+        &self,
+        principal: &Principal,
+        id: &CollectionId,
+        file: &FileId,
+    ) -> Result<Collection> {
+        let known = self.readable_file(principal, file).await?;
+        let deletes = self.may_use_file(principal, &known, Permission::Write).await?;
+        let collection = self.remove_from_collection(principal, id, file).await?;
+        if deletes {
+            self.delete_files(std::slice::from_ref(file)).await?;
+        }
+        Ok(collection)
+    }
+
     /// List the files of a readable collection.
     ///
     /// # Errors

@@ -391,6 +391,68 @@ async fn emptying_a_collection_deletes_the_files_that_are_the_callers_to_delete(
 }
 
 #[tokio::test]
+async fn a_name_means_something_else_to_each_account_and_is_in_no_list() {
+    let (desk, ada, eve) = (Desk::new(), principal("ada"), principal("eve"));
+
+    let adas = desk.library.collection_to_fill(&ada, "a hash", true).await.unwrap();
+    let eves = desk.library.collection_to_fill(&eve, "a hash", true).await.unwrap();
+    let again = desk.library.collection_to_fill(&ada, "a hash", true).await.unwrap();
+
+    assert_eq!(adas.id, again.id);
+    assert_ne!(adas.id, eves.id);
+    let found = desk.library.find_collection(&eve, "a hash").await.unwrap();
+    assert_eq!(found.map(|collection| collection.id), Some(eves.id));
+    assert!(desk.library.find_collection(&eve, adas.id.as_str()).await.is_err(), "not by its id either");
+    assert!(desk.library.collections(&ada, CollectionQuery::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_admins_think_of_names() {
+    let (desk, root, ada) = (Desk::new(), principal("root"), principal("ada"));
+
+    let made = desk.library.collection_to_fill(&root, "birds", false).await.unwrap();
+    let refused = desk.library.collection_to_fill(&ada, "birds", false).await;
+    let refused_too = desk.library.collection_to_fill(&ada, "bees", false).await;
+
+    assert_eq!((made.id.as_str(), made.is_named()), ("birds", true));
+    assert!(matches!(refused, Err(Error::CollectionForbidden(_))));
+    assert!(matches!(refused_too, Err(Error::CollectionForbidden(_))));
+    assert!(matches!(desk.library.find_collection(&ada, "birds").await, Err(Error::CollectionForbidden(_))));
+    for name in ["", "file-1", &"x".repeat(600)] {
+        let refused = desk.library.collection_to_fill(&root, name, false).await;
+        assert!(matches!(refused, Err(Error::BadName)), "`{name}`");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_index_keeps_every_file_and_has_it_processed_again() {
+    let (desk, root, ada) = (Desk::new(), principal("root"), principal("ada"));
+    let file = desk.upload(&ada, "words").await;
+    desk.process("words").await;
+    let notes = desk.collect(&ada, &[]).await;
+    desk.add(&ada, &notes, &file).await;
+
+    assert!(matches!(desk.library.reset_index(&ada).await, Err(Error::AdminsOnly)));
+    desk.library.reset_index(&root).await.unwrap();
+
+    assert_eq!(desk.library.file(&ada, &file.id).await.unwrap().state, FileState::Pending);
+    assert!(desk.library.document(&ada, &file.id).await.unwrap().is_some(), "its text stays meanwhile");
+    assert!(matches!(desk.library.collection(&ada, &notes).await, Err(Error::NoSuchCollection(_))));
+}
+
+#[tokio::test]
+async fn what_is_refused_can_be_changed_while_the_library_is_open() {
+    let (desk, ada) = (Desk::new(), principal("ada"));
+
+    desk.library.set_config(LibraryConfig { max_upload_bytes: 3, allowed_extensions: Vec::new() });
+    let any = desk.library.add_file(&ada, upload("a.exe"), bytes(&["abc"])).await;
+    let large = desk.library.add_file(&ada, upload("a.txt"), bytes(&["abcd"])).await;
+
+    assert!(any.is_ok());
+    assert!(matches!(large, Err(Error::TooLarge { limit_bytes: 3 })));
+}
+
+#[tokio::test]
 async fn collections_are_listed_for_whoever_may_read_them() {
     let (desk, ada, eve) = (Desk::new(), principal("ada"), principal("eve"));
     let shared = desk.collect(&ada, &[(&eve, Permission::Write)]).await;

@@ -99,7 +99,7 @@ fn disposition(file: &File, attachment: bool) -> Option<HeaderValue> {
 }
 
 /// A name in the form of RFC 8187: unreserved signs as they are, all others by their bytes.
-fn encoded(name: &str) -> String {
+pub(in crate::routes) fn encoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
