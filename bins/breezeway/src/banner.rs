@@ -73,12 +73,21 @@ fn accounts_line(settings: &Settings, breezeway: &Breezeway) -> String {
 }
 
 fn upstreams_line(settings: &Settings) -> String {
-    let urls: Vec<&str> =
-        settings.gateway.connections.iter().map(|connection| connection.url.as_str()).collect();
+    let urls: Vec<String> =
+        settings.gateway.connections.iter().map(|connection| without_password(&connection.url)).collect();
     match urls.as_slice() {
         [] => "none: set OPENAI_API_BASE_URLS or OLLAMA_BASE_URLS".into(),
         urls => urls.join(", "),
     }
+}
+
+/// An address without what may be secret in it: name and password before the host, and the query.
+fn without_password(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn embedding_line(embedding: &Embedding) -> String {
@@ -86,7 +95,7 @@ fn embedding_line(embedding: &Embedding) -> String {
         Embedding::None => "none: search goes by words alone".into(),
         Embedding::Local(local) => format!("all-MiniLM-L6-v2, in {}", local.fetch.target.display()),
         Embedding::OpenAi(remote) | Embedding::Ollama(remote) => {
-            format!("{} at {}", remote.model, remote.url)
+            format!("{} at {}", remote.model, without_password(&remote.url))
         }
         Embedding::Model(model) => model.fingerprint().to_string(),
     }
@@ -104,4 +113,21 @@ fn next(settings: &Settings, breezeway: &Breezeway, url: &str) -> String {
         );
     }
     format!("Try it with your key:\n\n  curl -H \"Authorization: Bearer $KEY\" {url}/api/models\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("http://127.0.0.1:11434", "http://127.0.0.1:11434"),
+            ("https://name:secret@host/v1", "https://host/v1"),
+            ("https://name:sec@ret@host:8/v1?key=secret", "https://host:8/v1"),
+            ("host/v1", "host/v1"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

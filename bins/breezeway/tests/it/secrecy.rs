@@ -54,7 +54,9 @@ async fn the_log_holds_no_token_key_password_prompt_answer_or_text() {
     let prompt = format!("{MARK} prompt");
     for stream in [true, false] {
         client.post_json("/api/chat/completions", &chat(&prompt, stream)).await;
-        client.post_json("/api/v1/messages", &chat(&prompt, stream)).await;
+        let mut message = chat(&prompt, stream);
+        message["max_tokens"] = 10.into();
+        assert_eq!(client.post_json("/api/v1/messages", &message).await.status, 200);
         for reply in [
             Reply::json(500, &json!({"error": {"message": format!("you said {MARK}")}})),
             Reply::bytes(200, "application/json", format!("{{\"broken\": \"{MARK}")),
@@ -72,18 +74,16 @@ async fn the_log_holds_no_token_key_password_prompt_answer_or_text() {
     client.request(Method::POST, "/api/chat/completions", None, format!("{{\"{MARK}\": ")).await;
     client.post_json("/api/chat/completions", &json!({"model": MARK, "messages": MARK})).await;
     let mut left = gateway.connect().await;
+    upstream.reset();
     upstream.queue("/v1/chat/completions", Reply::stall());
     left.post("/api/chat/completions", &token, &chat(&prompt, true)).await;
+    upstream.wait_for("/v1/chat/completions").await;
     drop(left);
 
     // Files and searches.
     let text = format!("A document about the {MARK} of the lighthouse.");
     let file = id_of(&client.upload("/api/v1/files/", "plain.txt", "text/plain", text.as_bytes()).await);
     assert_eq!(processed(&client, &file).await, "completed");
-    upstream.queue(
-        "/v1/embeddings",
-        Reply::json(400, &json!({"error": {"message": format!("bad text {MARK}")}})),
-    );
     let broken = client.upload("/api/v1/files/", "broken.pdf", "application/pdf", text.as_bytes()).await;
     processed(&client, &id_of(&broken)).await;
     let search = json!({"collection_name": format!("file-{file}"), "query": format!("{MARK} query")});

@@ -149,10 +149,8 @@ async fn an_empty_file_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn an_upload_outlives_an_embedding_service_that_is_down() {
     let upstream = ScriptedUpstream::start().await;
-    for _ in 0..2 {
-        upstream.queue("/v1/embeddings", Reply::json(503, &json!({"error": {"message": "loading"}})));
-        upstream.queue("/v1/embeddings", Reply::cut());
-    }
+    let busy = json!({"error": {"message": "loading"}});
+    upstream.queue("/v1/embeddings", Reply::json(503, &busy).after(Duration::from_millis(200)));
     let gateway = Setup::openai(&upstream).start().await;
     let client = gateway.admin().await;
 
@@ -160,16 +158,9 @@ async fn an_upload_outlives_an_embedding_service_that_is_down() {
     upstream.wait_for("/v1/embeddings").await;
     let early = client.get(&format!("/api/v1/files/{id}/process/status")).await.json()["status"].clone();
 
-    assert_ne!(early, "failed");
+    assert_eq!(early, "processing");
     assert_eq!(processed(&client, &id).await, "completed");
     assert!(found_in(&client, &id, "lantern").await.contains("Patience is a lantern."));
-    eventually("its chunks have vectors in the end", async || {
-        gateway.log().contains("Embedded").then_some(()).or_else(|| {
-            let asked = upstream.received_at("/v1/embeddings");
-            (asked.len() > 4).then_some(())
-        })
-    })
-    .await;
 }
 
 #[tokio::test]
