@@ -14,7 +14,10 @@ use breezeway_core::Principal;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tower::{Layer, Service};
 
-use crate::InvalidConfig;
+use crate::{
+    InvalidConfig,
+    origin::{CrossSite, OwnOrigins},
+};
 
 /// The cookie that a sign-in sets.
 const COOKIE: &str = "token";
@@ -28,6 +31,7 @@ pub struct AuthRefusal(pub Arc<Error>);
 pub struct CredentialsLayer {
     auth: Auth,
     api_key_header: HeaderName,
+    own: OwnOrigins,
 }
 
 impl CredentialsLayer {
@@ -38,7 +42,14 @@ impl CredentialsLayer {
     pub fn new(auth: Auth, api_key_header: &str) -> Result<Self, InvalidConfig> {
         let api_key_header =
             api_key_header.parse().map_err(|_| InvalidConfig::HeaderName(api_key_header.to_owned()))?;
-        Ok(Self { auth, api_key_header })
+        Ok(Self { auth, api_key_header, own: OwnOrigins::default() })
+    }
+
+    /// Count pages of these origins as this server's own, as far as requests without a credential go.
+    #[must_use]
+    pub fn trusting(mut self, origins: &[String]) -> Self {
+        self.own = OwnOrigins::listed(origins);
+        self
     }
 }
 
@@ -70,7 +81,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        match self.layer.principal(&request) {
+        let cross_site = self.layer.own.cross_site(&request);
+        if let Some(cross_site) = cross_site {
+            request.extensions_mut().insert(cross_site);
+        }
+        match self.layer.principal(&request, cross_site) {
             Ok(principal) => {
                 // The field belongs to the span of the trace layer, where that is in use.
                 tracing::Span::current().record("principal.id", principal.user.as_str());
@@ -85,9 +100,11 @@ where
 }
 
 impl CredentialsLayer {
-    fn principal<B>(&self, request: &Request<B>) -> Result<Principal, Error> {
+    fn principal<B>(&self, request: &Request<B>, cross_site: Option<CrossSite>) -> Result<Principal, Error> {
         let principal = match presented(request.headers(), &self.api_key_header)? {
             Some(credential) => self.auth.authenticate(credential)?,
+            // Without a credential there is only where the request comes from.
+            None if cross_site.is_some() => return Err(Error::NoCredential),
             None => self.auth.anonymous()?,
         };
         self.auth.allows_path(&principal, request.uri().path())?;

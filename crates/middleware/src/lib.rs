@@ -4,6 +4,7 @@ mod compression;
 mod config;
 mod cors;
 mod credentials;
+mod origin;
 mod panic;
 mod request_id;
 mod security_headers;
@@ -19,6 +20,7 @@ pub use self::{
     config::{InvalidConfig, MiddlewareConfig},
     cors::cors,
     credentials::{AuthRefusal, Credentials, CredentialsLayer},
+    origin::CrossSite,
     panic::{GuardedBody, PanicGuard, PanicGuardLayer},
     request_id::{RequestId, SetRequestId, SetRequestIdLayer},
     security_headers::{SecurityHeaders, SecurityHeadersLayer},

@@ -51,7 +51,7 @@ where
         // As far in as possible, so that a panic leaves as an ordinary answer through all the above.
         .layer(PanicGuardLayer)
         // Last, next to the routes that read what it finds.
-        .layer(CredentialsLayer::new(auth, &config.api_key_header)?)
+        .layer(CredentialsLayer::new(auth, &config.api_key_header)?.trusting(&config.cors_origins))
         .service(inner);
     Ok(BoxCloneSyncService::new(service))
 }

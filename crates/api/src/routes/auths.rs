@@ -1,12 +1,13 @@
 //! `/api/v1/auths`: signing up, in and out, the own profile, the own key, and the admin's settings.
 
 use axum::{
-    Json as JsonAnswer,
+    Extension, Json as JsonAnswer,
     extract::State,
     response::{IntoResponse, Response},
 };
 use breezeway_auth::{AccountChange, AuthSettings, NewAccount, Session};
 use breezeway_core::{Principal, Role, Secret};
+use breezeway_middleware::CrossSite;
 use http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{ACCESS_PROHIBITED, ApiError, ApiResult},
     extract::{Admin, AuthJson, Human, SignedIn, Verified},
     state::ApiState,
     views::accounts::{AccountSummary, SessionView},
@@ -95,7 +96,15 @@ struct ApiKeyView {
     post, path = "/api/v1/auths/signup", tag = "auths", request_body = SignUp, security(()),
     responses((status = 200, body = SessionView), (status = "4XX", description = "refused")),
 )]
-async fn sign_up(State(state): State<ApiState>, AuthJson(form): AuthJson<SignUp>) -> ApiResult<Response> {
+async fn sign_up(
+    State(state): State<ApiState>,
+    from: Option<Extension<CrossSite>>,
+    AuthJson(form): AuthJson<SignUp>,
+) -> ApiResult<Response> {
+    // Whoever comes first becomes admin; that must not be a page in somebody's browser.
+    if state.auth.is_empty() && matches!(from, Some(Extension(CrossSite::Origin))) {
+        return Err(ApiError::new(http::StatusCode::FORBIDDEN, ACCESS_PROHIBITED));
+    }
     fits(&form.name, form.profile_image_url.as_deref())?;
     let new = NewAccount {
         email: form.email,
@@ -114,8 +123,16 @@ async fn sign_up(State(state): State<ApiState>, AuthJson(form): AuthJson<SignUp>
     post, path = "/api/v1/auths/signin", tag = "auths", request_body = SignIn, security(()),
     responses((status = 200, body = SessionView), (status = "4XX", description = "refused")),
 )]
-async fn sign_in(State(state): State<ApiState>, AuthJson(form): AuthJson<SignIn>) -> ApiResult<Response> {
+async fn sign_in(
+    State(state): State<ApiState>,
+    from: Option<Extension<CrossSite>>,
+    AuthJson(form): AuthJson<SignIn>,
+) -> ApiResult<Response> {
     let session = if state.config.single_user {
+        // No password is asked for, so a page of another site must not get the token.
+        if from.is_some() {
+            return Err(ApiError::new(http::StatusCode::FORBIDDEN, ACCESS_PROHIBITED));
+        }
         state.auth.sign_in_single_user().await?
     } else {
         state.auth.sign_in(&form.email, &form.password.into()).await?

@@ -30,6 +30,7 @@ impl Registry {
         if self.find_overlay(&new.id).is_some() {
             return Err(Error::Taken(new.id));
         }
+        self.may_be_made(principal, &new)?;
         let overlay = Arc::new(self.made_of(principal, new, None));
         self.write(&overlay.id, self.store.insert_overlay(&overlay)).await?;
         self.publish(|overlays| overlays.push(overlay.clone()));
@@ -37,11 +38,23 @@ impl Registry {
         Ok(overlay)
     }
 
+    /// Whether the caller may make such an overlay: only admins may decide about an upstream's own model,
+    /// be it without a base or by taking its id. To own that overlay would be to own the model, its
+    /// system prompt for everyone included.
+    fn may_be_made(&self, principal: &Principal, new: &NewOverlay) -> Result<()> {
+        let listed = || self.base_models().iter().any(|model| model.id == new.id);
+        if principal.is_admin() || (new.base.is_some() && !listed()) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(new.id.clone()))
+    }
+
     /// Replace one the caller may write.
     pub async fn update_overlay(&self, principal: &Principal, new: NewOverlay) -> Result<Arc<Overlay>> {
         let writing = self.shared.writing.lock().await;
         self.reload_if_stale().await?;
         let old = self.known(principal, &new.id, Permission::Write)?;
+        self.may_be_made(principal, &new)?;
         let overlay = self.save(self.made_of(principal, new, Some(&old))).await?;
         drop(writing);
         Ok(overlay)
@@ -82,6 +95,7 @@ impl Registry {
         let writing = self.shared.writing.lock().await;
         self.reload_if_stale().await?;
         let stored = self.state.load().overlays.clone();
+        new.iter().try_for_each(|new| self.may_be_made(principal, new))?;
         let mut places: HashMap<ModelId, usize> = HashMap::new();
         let mut imported: Vec<Arc<Overlay>> = Vec::new();
         for new in new {

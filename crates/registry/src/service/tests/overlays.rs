@@ -34,7 +34,7 @@ async fn reading_and_writing_need_their_grants() {
     let bench = bench(&[], &[], |_| {}).await;
     let registry = &bench.registry;
     let [ada, ben, eve] = ["ada", "ben", "eve"].map(|name| principal(Role::User, name, &[]));
-    let shown = NewOverlay { grants: grant_to("ben", Permission::Read), ..new_overlay("aide", None) };
+    let shown = NewOverlay { grants: grant_to("ben", Permission::Read), ..new_overlay("aide", Some("gpt")) };
     registry.create_overlay(&ada, shown).await.unwrap();
 
     assert!(registry.overlay(&ada, &id("aide")).is_ok());
@@ -43,7 +43,7 @@ async fn reading_and_writing_need_their_grants() {
     assert!(matches!(registry.overlay(&eve, &id("other")), Err(Error::NoSuchModel(_))));
     assert!(registry.overlays(&eve).is_empty());
 
-    let forbidden = registry.update_overlay(&ben, new_overlay("aide", None)).await;
+    let forbidden = registry.update_overlay(&ben, new_overlay("aide", Some("gpt"))).await;
     assert!(matches!(forbidden, Err(Error::Forbidden(_))));
     assert!(matches!(registry.toggle_overlay(&ben, &id("aide")).await, Err(Error::Forbidden(_))));
     assert!(matches!(registry.delete_overlay(&ben, &id("aide")).await, Err(Error::Forbidden(_))));
@@ -51,15 +51,33 @@ async fn reading_and_writing_need_their_grants() {
 }
 
 #[tokio::test]
+async fn only_an_admin_decides_about_an_upstreams_own_model() {
+    let upstream = ScriptedUpstream::serving(["gpt"]);
+    let bench = bench(&[(openai(0), &upstream)], &[], |_| {}).await;
+    bench.registry.refresh(false).await;
+    let ada = principal(Role::User, "ada", &[]);
+
+    for new in [new_overlay("gpt", None), new_overlay("gpt", Some("gpt")), new_overlay("later", None)] {
+        let made = bench.registry.create_overlay(&ada, new.clone()).await;
+        assert!(matches!(made, Err(Error::Forbidden(_))));
+        let imported = bench.registry.import_overlays(&ada, vec![new], false).await;
+        assert!(matches!(imported, Err(Error::Forbidden(_))));
+    }
+
+    assert!(listed(&bench.registry, &ada).is_empty());
+    assert!(bench.registry.create_overlay(&ada, new_overlay("aide", Some("gpt"))).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_update_keeps_the_owner_the_birthday_and_unsaid_grants() {
     let bench = bench(&[], &[], |_| {}).await;
     let ada = principal(Role::User, "ada", &[]);
     let ben = principal(Role::User, "ben", &[]);
-    let shared = NewOverlay { grants: grant_to("ben", Permission::Write), ..new_overlay("aide", None) };
+    let shared = NewOverlay { grants: grant_to("ben", Permission::Write), ..new_overlay("aide", Some("gpt")) };
     let made = bench.registry.create_overlay(&ada, shared).await.unwrap();
     bench.clock.set(UnixTime::from_seconds(1_800_000_500));
 
-    let renamed = NewOverlay { name: "Aide".into(), ..new_overlay("aide", None) };
+    let renamed = NewOverlay { name: "Aide".into(), ..new_overlay("aide", Some("gpt")) };
     let updated = bench.registry.update_overlay(&ben, renamed).await.unwrap();
 
     let expected = Overlay {
@@ -115,9 +133,9 @@ async fn an_import_over_a_foreign_overlay_changes_nothing() {
     registry.create_overlay(&admin(), new_overlay("foreign", None)).await.unwrap();
     let ada = principal(Role::User, "ada", &[]);
 
-    let over = vec![new_overlay("mine", None), new_overlay("foreign", None)];
+    let over = vec![new_overlay("mine", Some("gpt")), new_overlay("foreign", Some("gpt"))];
     let imported = registry.import_overlays(&ada, over, false).await;
-    let synced = registry.import_overlays(&ada, vec![new_overlay("mine", None)], true).await;
+    let synced = registry.import_overlays(&ada, vec![new_overlay("mine", Some("gpt"))], true).await;
 
     assert!(matches!(imported, Err(Error::Forbidden(foreign)) if foreign == id("foreign")));
     assert!(matches!(synced, Err(Error::Forbidden(_))));
