@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware::from_fn};
 use breezeway_api::ApiState;
 use breezeway_auth::Auth;
 use breezeway_chat::ChatRouter;
@@ -15,6 +15,7 @@ use breezeway_retrieval::Retriever;
 use breezeway_store::Store;
 use breezeway_upstream::{BoxError, HttpClient};
 use bytes::Bytes;
+use tower::Layer;
 
 use crate::{Builder, Config, glue::Embedder, tasks::Background};
 
@@ -117,6 +118,7 @@ impl Breezeway {
             ..PassthroughConfig::default()
         };
         let passthrough = Passthrough::new(self.0.registry.clone(), self.0.client.clone(), passthrough);
+        let passthrough = from_fn(breezeway_api::refuse_bad_credentials).layer(passthrough);
         breezeway_api::router(self.0.state.clone()).nest_service("/ollama", passthrough)
     }
 

@@ -9,8 +9,11 @@ use breezeway_auth::Sealer;
 use breezeway_core::{Clock, Secret, SettingsStore, StoreError};
 use breezeway_ollama::OllamaUpstream;
 use breezeway_registry::{Connection, ConnectionKind, Connector, Error, Registry, Upstream, UpstreamError};
-use breezeway_upstream::{HttpClient, OpenAiUpstream};
+use breezeway_upstream::{Endpoint, HttpClient, OpenAiUpstream, answered, json_object, within};
 use serde_json::{Map, Value, json};
+
+/// How long a connection that is tried may take, whatever those in use may.
+const VERIFY_WAIT: Duration = Duration::from_secs(10);
 
 /// The name under which changed connections are kept.
 const SETTING: &str = "connections";
@@ -63,6 +66,15 @@ impl Keeper {
     }
 }
 
+impl Keeper {
+    async fn ollama_version(&self, connection: &Connection) -> Result<Value, UpstreamError> {
+        let endpoint =
+            Endpoint::of(connection).map_err(|error| UpstreamError::Unreachable(error.to_string()))?;
+        let response = answered(self.client.send(endpoint.get("/api/version")?).await?).await?;
+        Ok(json_object(&self.client.whole(response.into_body()).await?)?.into())
+    }
+}
+
 #[async_trait]
 impl Connections for Keeper {
     async fn replace(&self, connections: Vec<Connection>) -> Result<(), Error> {
@@ -88,9 +100,15 @@ impl Connections for Keeper {
     async fn verify(&self, connection: &Connection) -> Result<Value, UpstreamError> {
         let upstream = adapter(connection, self.client.clone(), self.registry.clock().clone())
             .map_err(|error| UpstreamError::Unreachable(error.to_string()))?;
-        let models = upstream.catalog().await?;
-        let data: Vec<Value> = models.into_iter().map(|entry| entry.details.into()).collect();
-        Ok(json!({"object": "list", "data": data}))
+        within(Some(VERIFY_WAIT), async {
+            if connection.kind == ConnectionKind::Ollama {
+                return self.ollama_version(connection).await;
+            }
+            let models = upstream.catalog().await?;
+            let data: Vec<Value> = models.into_iter().map(|entry| entry.details.into()).collect();
+            Ok(json!({"object": "list", "data": data}))
+        })
+        .await
     }
 }
 
