@@ -1,0 +1,174 @@
+//! Connections, changed at run time by admins.
+
+use breezeway_testkit::ScriptedUpstream;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::{
+    harness::{TestServer, eventually},
+    models::listed,
+};
+
+#[tokio::test]
+async fn an_admin_changes_connections_and_keys_are_not_shown_again() {
+    let mut server = TestServer::start().await;
+    server.run();
+    let ada = server.sign_up("ada").await;
+    let upstream = ScriptedUpstream::with_models(["gpt-small"]).await;
+    upstream.demand_key("sk-secret-of-the-upstream");
+    let form = json!({
+        "ENABLE_OPENAI_API": true,
+        "OPENAI_API_BASE_URLS": [upstream.openai_url()],
+        "OPENAI_API_KEYS": ["sk-secret-of-the-upstream"],
+        "OPENAI_API_CONFIGS": {"0": {"prefix_id": "up", "tags": [{"name": "t"}]}},
+    });
+
+    let changed = ada.post("/openai/config/update", form).await;
+
+    assert_snapshot!(changed.summary(), @r#"
+    200 OK
+    {
+      "ENABLE_OPENAI_API": true,
+      "OPENAI_API_BASE_URLS": [
+        "[address]/v1"
+      ],
+      "OPENAI_API_KEYS": [
+        "••••ream"
+      ],
+      "OPENAI_API_CONFIGS": {
+        "0": {
+          "enable": true,
+          "tags": [
+            {
+              "name": "t"
+            }
+          ],
+          "prefix_id": "up",
+          "model_ids": [],
+          "connection_type": null
+        }
+      }
+    }
+    "#);
+    let read = ada.get("/openai/config").await.json();
+    assert_eq!(read, changed.json());
+    let is_listed = async || (listed(&ada).await == ["up.gpt-small"]).then_some(());
+    eventually("the model of the new connection", is_listed).await;
+
+    // What was shown is sent back, and the key stays.
+    ada.post("/openai/config/update", read).await;
+    assert_eq!(ada.get("/api/models?refresh=true").await.json()["data"][0]["id"], "up.gpt-small");
+    let chat = json!({"model": "up.gpt-small", "messages": []});
+    assert_eq!(ada.post("/api/chat/completions", chat).await.status, 200);
+    assert_eq!(upstream.last_at("/v1/chat/completions").json()["model"], "gpt-small");
+}
+
+#[tokio::test]
+async fn ollama_connections_are_changed_alike() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up("ada").await;
+    let upstream = ScriptedUpstream::start().await;
+
+    let form = json!({"OLLAMA_BASE_URLS": [format!("{}/", upstream.url())], "OLLAMA_API_CONFIGS": {}});
+    let changed = ada.post("/ollama/config/update", form).await;
+
+    assert_snapshot!(changed.summary(), @r#"
+    200 OK
+    {
+      "ENABLE_OLLAMA_API": true,
+      "OLLAMA_BASE_URLS": [
+        "[address]"
+      ],
+      "OLLAMA_API_CONFIGS": {
+        "0": {
+          "enable": true,
+          "tags": [],
+          "prefix_id": "",
+          "model_ids": [],
+          "connection_type": null,
+          "key": ""
+        }
+      }
+    }
+    "#);
+    assert_eq!(ada.get("/ollama/config").await.json(), changed.json());
+    ada.get("/api/models?refresh=true").await;
+    assert_eq!(listed(&ada).await, ["llama3.2:latest"]);
+}
+
+#[tokio::test]
+async fn a_connection_is_tried_before_it_is_used() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up("ada").await;
+    let upstream = ScriptedUpstream::with_models(["gpt-small"]).await;
+    upstream.demand_key("right");
+    let ollama = ScriptedUpstream::start().await;
+    let verify =
+        async |url: String, key: &str| ada.post("/openai/verify", json!({"url": url, "key": key})).await;
+
+    assert_snapshot!(verify(upstream.openai_url(), "right").await.summary(), @r#"
+    200 OK
+    {
+      "object": "list",
+      "data": [
+        {
+          "id": "gpt-small",
+          "object": "model",
+          "created": 1700000000,
+          "owned_by": "scripted"
+        }
+      ]
+    }
+    "#);
+    assert_snapshot!(verify(upstream.openai_url(), "wrong").await.summary(), @r#"
+    401 Unauthorized
+    {
+      "error": {
+        "message": "Incorrect API key provided",
+        "type": "invalid_request_error",
+        "code": "invalid_api_key"
+      }
+    }
+    "#);
+    assert_snapshot!(verify("http://127.0.0.1:9".into(), "").await.summary(), @r#"
+    500 Internal Server Error
+    {"detail":"Open WebUI: Server Connection Error"}
+    "#);
+    assert_snapshot!(ada.post("/ollama/verify", json!({"url": ollama.url()})).await.summary(), @r#"
+    200 OK
+    {"version":"0.12.3"}
+    "#);
+    assert_snapshot!(ada.post("/ollama/verify", json!({"url": "nonsense"})).await.summary(), @r#"
+    500 Internal Server Error
+    {"detail":"Open WebUI: Server Connection Error"}
+    "#);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_is_refused_and_changes_nothing() {
+    let (server, _upstreams) = TestServer::with_upstreams().await;
+    let ada = server.sign_up("ada").await;
+    let before = ada.get("/openai/config").await.json();
+
+    let form = json!({"OPENAI_API_BASE_URLS": ["file:///etc/passwd"], "OPENAI_API_KEYS": []});
+    let answer = ada.post("/openai/config/update", form).await;
+
+    assert_eq!(answer.status, 400, "{}", answer.summary());
+    assert_eq!(ada.get("/openai/config").await.json(), before);
+    assert_snapshot!(ada.post("/openai/config/update", json!({})).await.summary(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": [
+        {
+          "type": "missing",
+          "loc": [
+            "body",
+            "OPENAI_API_BASE_URLS"
+          ],
+          "msg": "Field required",
+          "input": {}
+        }
+      ]
+    }
+    "#);
+}

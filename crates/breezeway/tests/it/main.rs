@@ -1,0 +1,20 @@
+//! The HTTP API as its clients see it: the whole gateway, asked without a socket.
+
+mod auths;
+mod chat;
+mod configs;
+mod embeddings;
+mod groups;
+mod harness;
+mod health;
+mod hostile;
+mod keys;
+mod lists;
+mod messages;
+mod models;
+mod ollama;
+mod openai;
+mod rights;
+mod single_user;
+mod sweeps;
+mod users;

@@ -1,0 +1,219 @@
+//! Sweeps over the OpenAPI document: every operation is called, and refuses whom it must.
+
+mod table;
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use self::table::Access;
+pub(crate) use self::table::{Row, rows};
+use crate::harness::{
+    Client, TestServer, Upstreams,
+    schema::{Document, Operation},
+};
+
+/// A server with all that the rows of the table speak of.
+async fn server() -> (TestServer, Upstreams) {
+    let (mut server, upstreams) = TestServer::with_upstreams().await;
+    server.run();
+    server.sign_up("ada").await;
+    (server, upstreams)
+}
+
+/// The ids that rows name: made anew for each, so that no row sees what another has deleted.
+pub(crate) struct Things {
+    user: String,
+    group: String,
+    file: String,
+    collection: String,
+    openai: String,
+    ollama: String,
+}
+
+impl Things {
+    /// Ids of nothing.
+    fn unknown() -> Self {
+        let unknown = || "unknown".to_owned();
+        Self {
+            user: unknown(),
+            group: unknown(),
+            file: unknown(),
+            collection: unknown(),
+            openai: unknown(),
+            ollama: unknown(),
+        }
+    }
+
+    pub(crate) async fn make(server: &TestServer, upstreams: &Upstreams, row: &Row) -> Self {
+        let admin = server.admin();
+        let text = |answer: Value| answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let wanted = format!("{} {}", row.path, row.json());
+        let mentions = |word: &str| wanted.contains(word);
+        let mut things =
+            Self { openai: upstreams.openai.openai_url(), ollama: upstreams.ollama.url(), ..Self::unknown() };
+        if mentions("/users/{id}") || mentions("$user") {
+            // Accounts are made a second apart, so the time is a name nobody has.
+            things.user = server.sign_up(&format!("user{}", server.clock.now())).await.id;
+        }
+        if mentions("/groups/id/") {
+            let form = json!({"name": "staff", "description": ""});
+            things.group = text(admin.post("/api/v1/groups/create", form).await.json());
+        }
+        if mentions("/files/{id}")
+            || mentions("$file")
+            || mentions("/knowledge/{id}")
+            || mentions("$collection")
+        {
+            let sent = admin.upload("sky.txt", "The sky is blue.").await;
+            things.file = text(sent.json());
+            processed(&admin, &things.file).await;
+        }
+        if mentions("/knowledge/{id}") || mentions("$collection") {
+            let form = json!({"name": "notes", "description": ""});
+            things.collection = text(admin.post("/api/v1/knowledge/create", form).await.json());
+            let add = format!("/api/v1/knowledge/{}/file/add", things.collection);
+            let added = admin.post(&add, json!({"file_id": things.file})).await;
+            assert_eq!(added.status, 200, "{}", added.summary());
+        }
+        if mentions("/api/v1/models/model") {
+            let model = json!({
+                "id": "zed", "name": "Zed", "base_model_id": "gpt-small", "meta": {}, "params": {},
+            });
+            let form = json!({"models": [model]});
+            assert_eq!(admin.post("/api/v1/models/import", form).await.status, 200);
+        }
+        things
+    }
+
+    /// Put the ids where a row names them.
+    pub(crate) fn fill(&self, text: &str) -> String {
+        let id = match text {
+            _ if text.contains("/groups/") => &self.group,
+            _ if text.contains("/users/") => &self.user,
+            _ if text.contains("/files/") && !text.contains("/knowledge/") => &self.file,
+            _ if text.contains("/knowledge/") => &self.collection,
+            _ => "unknown",
+        };
+        text.replace("{id}", id)
+            .replace("{name}", "sky.txt")
+            .replace("{index}", "0")
+            .replace("{*path}", "fine_tuning/jobs")
+            .replace("{path}", "fine_tuning/jobs")
+            .replace("$user", &self.user)
+            .replace("$file", &self.file)
+            .replace("$collection", &self.collection)
+            .replace("$openai", &self.openai)
+            .replace("$ollama", &self.ollama)
+    }
+}
+
+/// Wait until a file's text has been read.
+pub(crate) async fn processed(client: &Client, file: &str) {
+    let path = format!("/api/v1/files/{file}/process/status");
+    let has_ended = async || {
+        let status = client.get(&path).await.json()["status"].clone();
+        assert_ne!(status, "failed");
+        (status == "completed").then_some(())
+    };
+    crate::harness::eventually("a processed file", has_ended).await;
+}
+
+async fn call(client: &Client, row: &Row, things: &Things) -> crate::harness::Answer {
+    let path = things.fill(&format!("{}{}", row.path, row.query));
+    if row.uploads() {
+        return client.upload("sky.txt", "The sky is blue.").await;
+    }
+    let body = things.fill(&row.json());
+    client.send(row.method.parse().unwrap(), &path, body.into()).await
+}
+
+#[test]
+fn every_operation_has_a_row() {
+    let rows: BTreeSet<Operation> = rows()
+        .iter()
+        .map(|row| Operation { method: row.method.to_owned(), path: row.path.to_owned() })
+        .collect();
+    let operations: BTreeSet<Operation> = Document::new().operations().into_iter().collect();
+
+    let missing: Vec<_> = operations.difference(&rows).collect();
+    let superfluous: Vec<_> = rows.difference(&operations).collect();
+
+    assert!(
+        missing.is_empty() && superfluous.is_empty(),
+        "missing: {missing:#?}, superfluous: {superfluous:#?}"
+    );
+}
+
+#[tokio::test]
+async fn every_operation_refuses_a_stranger_unless_it_is_open() {
+    let (server, _upstreams) = server().await;
+    let stranger = server.stranger();
+
+    for row in rows().iter().filter(|row| row.access != Access::Open) {
+        // Whether a thing exists does not matter to who is nobody.
+        let answer = call(&stranger, row, &Things::unknown()).await;
+
+        let expected = "401 Unauthorized\n{\"detail\":\"Not authenticated\"}";
+        assert_eq!(answer.summary(), expected, "{} {}", row.method, row.path);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_refuses_who_waits_for_an_admin_unless_it_is_for_them() {
+    let (server, _upstreams) = server().await;
+    let eve = server.pending("eve").await;
+    let expected = eve.get("/api/models").await.summary();
+
+    for row in rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting)) {
+        let shown = call(&eve, row, &Things::unknown()).await.summary();
+
+        assert_eq!(shown, expected, "{} {}", row.method, row.path);
+    }
+
+    assert_snapshot!(expected, @r#"
+    401 Unauthorized
+    {
+      "detail": "You do not have permission to access this resource. Please contact your administrator for assistance."
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn every_operation_for_admins_refuses_a_plain_user() {
+    let (server, upstreams) = server().await;
+    let eve = server.sign_up("eve").await;
+    let expected = eve.get("/api/v1/users/").await.summary();
+
+    for row in rows().iter().filter(|row| row.access == Access::Admin) {
+        let things = Things::make(&server, &upstreams, row).await;
+        let shown = call(&eve, row, &things).await.summary();
+
+        assert_eq!(shown, expected, "{} {}", row.method, row.path);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_answers_an_admin_as_the_document_says() {
+    let (server, upstreams) = server().await;
+    let document = Document::new();
+    let mut faults = Vec::new();
+
+    for row in rows() {
+        let things = Things::make(&server, &upstreams, &row).await;
+        let answer = call(&server.admin(), &row, &things).await;
+
+        let name = format!("{} {}", row.method, row.path);
+        if answer.status != row.status {
+            faults.push(format!("{name}: {}", answer.summary()));
+        } else if answer.status == 200 && answer.is_json() {
+            let found = document.faults(row.method, row.path, &answer.json());
+            faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
+        } else if answer.status >= 400 && !answer.json()["detail"].is_string() {
+            faults.push(format!("{name}: {}", answer.summary()));
+        }
+    }
+
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
