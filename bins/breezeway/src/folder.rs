@@ -4,7 +4,7 @@
 //! beside a process that still runs, that would break its uploads off.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::ErrorKind,
     path::Path,
 };
@@ -24,7 +24,7 @@ pub(crate) struct Taken {
 /// # Errors
 /// If another process has it, or it cannot be written to.
 pub(crate) fn take(folder: &Path) -> Result<Taken> {
-    fs::create_dir_all(folder)
+    breezeway::private_folder(folder)
         .with_context(|| format!("the data folder `{}` cannot be made", folder.display()))?;
     let path = folder.join("breezeway.lock");
     let file = File::options()

@@ -35,7 +35,7 @@ pub(crate) fn find(source: &Source, folder: &Path) -> Result<(Secret, Origin)> {
         Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
     }
     let secret = random()?;
-    fs::create_dir_all(folder)
+    breezeway::private_folder(folder)
         .with_context(|| format!("the data folder `{}` cannot be made", folder.display()))?;
     match keep(&secret, &path) {
         Ok(()) => Ok((secret.into(), Origin::Made(path))),

@@ -8,10 +8,14 @@ use axum::{
 };
 use breezeway_middleware::AuthRefusal;
 use http::{Method, StatusCode, header};
+use tower::ServiceExt;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{docs, error::ApiError, openapi::Document, routes, state::ApiState};
+
+/// The largest form of accounts, groups and connections, in bytes: a profile picture fits in.
+const MAX_FORM_BYTES: usize = 1 << 20;
 
 /// The whole API as an axum router, except `/ollama`'s passthrough, which whoever serves this mounts
 /// beside it.
@@ -21,7 +25,29 @@ pub fn router(state: ApiState) -> Router {
     if state.config.docs {
         router = router.merge(docs::router(document));
     }
-    router.fallback(unknown).method_not_allowed_fallback(wrong_method)
+    let router = router.method_not_allowed_fallback(wrong_method);
+    let known = router.clone();
+    router.fallback(move |request| either_way(known.clone(), request))
+}
+
+/// The lists whose path ends in a slash, which is easily forgotten.
+const LISTS: [&str; 5] =
+    ["/api/v1/auths", "/api/v1/files", "/api/v1/groups", "/api/v1/knowledge", "/api/v1/users"];
+
+/// Answer a list's path without its slash like the one with it; nobody serves any other.
+async fn either_way(router: Router, mut request: Request) -> Response {
+    let path = request.uri().path();
+    if !LISTS.contains(&path) {
+        return unknown(request).await.into_response();
+    }
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    match format!("{path}/{query}").parse() {
+        Ok(uri) => {
+            *request.uri_mut() = uri;
+            router.oneshot(request).await.unwrap_or_else(|never| match never {})
+        }
+        Err(_) => unknown(request).await.into_response(),
+    }
 }
 
 /// The OpenAPI document of the routes.
@@ -31,19 +57,23 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
     // An upload is streamed and has a limit of its own, in the library; every other body is read
-    // whole, so the limit is a limit on memory.
+    // whole, so the limit is a limit on memory. The full one is for routes that carry conversations,
+    // texts and pictures; a form is small, and the first of them are open to strangers.
     let uploads = routes::files::upload_router().layer(DefaultBodyLimit::disable());
-    OpenApiRouter::with_openapi(Document::openapi())
+    let forms = OpenApiRouter::new()
         .merge(routes::health::router())
         .merge(routes::auths::router())
         .merge(routes::users::router())
         .merge(routes::groups::router())
+        .merge(routes::configs::router())
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES.min(max_body_bytes)));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(forms)
         .merge(routes::models::router())
         .merge(routes::chat::router())
         .merge(routes::messages::router())
         .merge(routes::embeddings::router())
         .merge(routes::openai::router())
-        .merge(routes::configs::router())
         .merge(routes::files::router())
         .merge(routes::knowledge::router())
         .merge(routes::retrieval::router())

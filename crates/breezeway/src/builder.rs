@@ -1,6 +1,6 @@
 //! The composition root: ports meet adapters here and nowhere else.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use breezeway_api::{ApiConfig, ApiState, RetrievalSettings};
 use breezeway_auth::{AccountStore, Auth, Sealer};
@@ -235,10 +235,23 @@ impl Builder {
     }
 }
 
+/// A folder that only its owner can look into: it holds what others have uploaded. One that is there
+/// already keeps the rights its owner gave it.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 async fn make_folder(lane: &Lane, config: &Config) -> Result<()> {
     let folder = config.data_folder.clone();
     let shown = folder.display().to_string();
-    let made = lane.run(move || std::fs::create_dir_all(folder)).await;
+    let made = lane.run(move || private_folder(&folder)).await;
     let made = made.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     made.map_err(|source| Error::Folder { path: shown, source })
 }

@@ -31,7 +31,7 @@ pub mod parts {
 pub use breezeway_api::RagConfig;
 
 pub use self::{
-    builder::Builder,
+    builder::{Builder, private_folder},
     config::{ApiSettings, Config, Embedding},
     error::{Error, Result},
     glue::Waits,

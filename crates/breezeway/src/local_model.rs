@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use breezeway_core::{Lane, LaneConfig};
 use breezeway_embedding::{EmbedError, EmbeddingModel, Fingerprint, Purpose, Vector};
 use breezeway_embedding_fastembed::{
-    Body, Download, DownloadError, FastembedModel, FetchConfig, FetchError, LoadError, ModelFiles, ModelOptions, OnProgress,
-    fetch, fingerprint_of,
+    Body, Download, DownloadError, FastembedModel, FetchConfig, FetchError, LoadError, ModelFiles,
+    ModelOptions, OnProgress, fetch, fingerprint_of,
 };
 use breezeway_upstream::{BoxError, ClientConfig, HttpClient, empty_body};
 use futures_util::StreamExt;

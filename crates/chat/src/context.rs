@@ -37,6 +37,10 @@ impl ContextItem {
     }
 }
 
+/// Items of one request at most; further ones are left out. Each is looked up, and together they have to
+/// fit in a prompt.
+const MOST_ITEMS: usize = 256;
+
 /// The items of a request's `files`, each once. What is no list has none, and what is no known item is
 /// left out: clients send kinds that only the web page of Open WebUI has a meaning for.
 pub(crate) fn items_of(files: &Value) -> Vec<ContextItem> {
@@ -47,6 +51,9 @@ pub(crate) fn items_of(files: &Value) -> Vec<ContextItem> {
             && seen.insert((item.kind.clone(), item.full))
         {
             items.push(item);
+        }
+        if items.len() >= MOST_ITEMS {
+            break;
         }
     }
     items

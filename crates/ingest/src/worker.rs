@@ -3,14 +3,13 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    error::Error as StdError,
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use breezeway_core::{Clock, FileId, Lane, Live};
+use breezeway_core::{Classify, Clock, FileId, Lane, Live};
 use breezeway_embedding::EmbeddingModel;
 use breezeway_knowledge::{BlobStore, ChunkStore, Claim};
 use futures_util::{
@@ -181,13 +180,15 @@ impl Ingestor {
     async fn settle(&self, claim: &Claim, error: &Error) {
         let id = &claim.file.id;
         let failures = self.failures.count(id);
-        if !error.is_transient() || failures >= self.config.attempts {
+        // A model that cannot be reached says nothing about the file, so it is waited for.
+        let waits_for_model = matches!(error, Error::Embed(embed) if embed.is_transient());
+        if !error.is_transient() || (failures >= self.config.attempts && !waits_for_model) {
             self.failures.forget(id);
             return self.fail(claim, &error.to_string()).await;
         }
         let wait = backoff(FIRST_RETRY, failures);
         tracing::warn!(
-            file.id = %id, failures, retry_s = wait.as_secs(), error = error as &(dyn StdError + 'static),
+            file.id = %id, failures, retry_s = wait.as_secs(), reason = loggable(error),
             "Processing file `{id}` failed and is tried again"
         );
         let now = self.clock.now();
@@ -232,7 +233,7 @@ impl Ingestor {
                                 _ => Error::Panicked,
                             };
                             tracing::warn!(
-                                error = &error as &(dyn StdError + 'static),
+                                reason = loggable(&error),
                                 "Embedding chunks that lack a vector failed"
                             );
                             backoff(self.config.poll_every, failures)
@@ -259,6 +260,14 @@ impl Ingestor {
             tracing::info!(chunks = found, "Embedded {found} chunks that had no vector");
         }
         embedded.map(|()| found)
+    }
+}
+
+/// What of an error may stand in a log: an embedding service may repeat the text it was sent.
+fn loggable(error: &Error) -> String {
+    match error {
+        Error::Embed(embed) => format!("embedding failed ({:?})", embed.kind()),
+        other => other.to_string(),
     }
 }
 

@@ -236,7 +236,8 @@ impl Inner {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {:?}", self.config.embed_deadline),
         };
-        warn!(reason = why, "A question could not be embedded and is searched by its words alone");
+        // Without the reason: an embedding service may repeat the question in it.
+        warn!("A question could not be embedded and is searched by its words alone");
         (None, Some(format!("the question could not be embedded: {why}")))
     }
 

@@ -74,8 +74,11 @@ impl Source {
     }
 
     fn find(&self, name: &str) -> Option<(&str, Origin)> {
-        let layers =
-            [(&self.flags, Origin::Flag), (&self.environment, Origin::Environment), (&self.file, Origin::File)];
+        let layers = [
+            (&self.flags, Origin::Flag),
+            (&self.environment, Origin::Environment),
+            (&self.file, Origin::File),
+        ];
         layers.into_iter().find_map(|(layer, origin)| Some((layer.get(name)?.as_str(), origin)))
     }
 
@@ -116,7 +119,8 @@ impl Source {
         T::Err: std::error::Error + Send + Sync + 'static,
     {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let value = text.trim().parse().with_context(|| format!("`{name}` is `{text}`, which is no such number"))?;
+        let value =
+            text.trim().parse().with_context(|| format!("`{name}` is `{text}`, which is no such number"))?;
         Ok(Some(value))
     }
 
@@ -174,13 +178,11 @@ impl Source {
 /// The settings file: the same names, at the top level. Lists are joined as the environment would
 /// write them.
 fn file(path: &Path) -> Result<BTreeMap<String, String>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
     let table: toml::Table =
         toml::from_str(&text).with_context(|| format!("`{}` is no settings file", path.display()))?;
-    table
-        .into_iter()
-        .map(|(name, value)| Ok((name.to_ascii_uppercase(), plain(&name, value)?)))
-        .collect()
+    table.into_iter().map(|(name, value)| Ok((name.to_ascii_uppercase(), plain(&name, value)?))).collect()
 }
 
 fn plain(name: &str, value: toml::Value) -> Result<String> {

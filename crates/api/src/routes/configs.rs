@@ -86,14 +86,17 @@ async fn change_openai(
         let url = url.trim_end_matches('/').to_owned();
         let given = form.OPENAI_API_KEYS.get(index).map(String::as_str).unwrap_or_default();
         let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
-        let key = match given {
-            "" => kept,
-            masked if is_mask_of(masked, kept.as_ref()) => kept,
-            new => Some(Secret::from(new)),
-        };
-        connection(ConnectionKind::OpenAi, index, url, key, options(&form.OPENAI_API_CONFIGS, index), enabled)
+        let key = key_of(given, kept)?;
+        Ok(connection(
+            ConnectionKind::OpenAi,
+            index,
+            url,
+            key,
+            options(&form.OPENAI_API_CONFIGS, index),
+            enabled,
+        ))
     });
-    replace(&state, ConnectionKind::OpenAi, new.collect()).await?;
+    replace(&state, ConnectionKind::OpenAi, new.collect::<ApiResult<_>>()?).await?;
     Ok(JsonAnswer(openai_view(&state)))
 }
 
@@ -135,14 +138,10 @@ async fn change_ollama(
         let url = url.trim_end_matches('/').to_owned();
         let options = options(&form.OLLAMA_API_CONFIGS, index);
         let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
-        let key = match options.get("key").and_then(Value::as_str).unwrap_or_default() {
-            "" => kept,
-            masked if is_mask_of(masked, kept.as_ref()) => kept,
-            new => Some(Secret::from(new)),
-        };
-        connection(ConnectionKind::Ollama, index, url, key, options, enabled)
+        let key = key_of(options.get("key").and_then(Value::as_str).unwrap_or_default(), kept)?;
+        Ok(connection(ConnectionKind::Ollama, index, url, key, options, enabled))
     });
-    replace(&state, ConnectionKind::Ollama, new.collect()).await?;
+    replace(&state, ConnectionKind::Ollama, new.collect::<ApiResult<_>>()?).await?;
     Ok(JsonAnswer(ollama_view(&state)))
 }
 
@@ -276,6 +275,9 @@ fn options_view(connections: &[std::sync::Arc<Connection>]) -> Map<String, Value
         .collect()
 }
 
+/// What stands for the hidden part of a key.
+const MASK: &str = "••••";
+
 /// A key as admins see it: its last four signs, so that they can tell which it is.
 fn mask(key: Option<&Secret>) -> String {
     match key.map(Secret::expose) {
@@ -284,12 +286,23 @@ fn mask(key: Option<&Secret>) -> String {
             let signs = key.chars().count();
             let shown = if signs > 8 { 4 } else { 0 };
             let tail: String = key.chars().skip(signs - shown).collect();
-            format!("••••{tail}")
+            format!("{MASK}{tail}")
         }
     }
 }
 
-/// Whether a client sent back what it was shown.
-fn is_mask_of(text: &str, key: Option<&Secret>) -> bool {
-    text.starts_with("••••") && text == mask(key)
+/// The key a client means: a new one, or the one kept for the address if it sent nothing or sent back what
+/// it was shown. A mask of any other key would be stored as a key that nobody has.
+fn key_of(given: &str, kept: Option<Secret>) -> ApiResult<Option<Secret>> {
+    match given {
+        "" => Ok(kept),
+        masked if masked.starts_with(MASK) && masked == mask(kept.as_ref()) => Ok(kept),
+        masked if masked.starts_with(MASK) => Err(ApiError::invalid(
+            "value_error",
+            &["body", "key"],
+            "This is a key as it is shown, not the key. Send the key itself for a new address.",
+            Value::Null,
+        )),
+        new => Ok(Some(Secret::from(new))),
+    }
 }

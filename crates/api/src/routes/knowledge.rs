@@ -59,6 +59,19 @@ struct KnowledgeForm {
     access_grants: Option<Vec<Value>>,
 }
 
+/// The longest name and description together, in bytes: every listing carries them.
+const WORDS_BYTES: usize = 64 * 1024;
+
+impl KnowledgeForm {
+    fn check(&self) -> ApiResult<()> {
+        if self.name.len() + self.description.len() <= WORDS_BYTES {
+            return Ok(());
+        }
+        let message = format!("A name and a description can have {WORDS_BYTES} bytes together.");
+        Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message))
+    }
+}
+
 /// A file of a collection.
 #[derive(Deserialize, ToSchema)]
 struct FileForm {
@@ -116,6 +129,7 @@ async fn create(
     Verified(principal): Verified,
     Json(form): Json<KnowledgeForm>,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    form.check()?;
     if !state.auth.has_permission(&principal, "workspace.knowledge") {
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED));
     }
@@ -222,6 +236,7 @@ async fn update(
     Path(id): Path<String>,
     Json(form): Json<KnowledgeForm>,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
+    form.check()?;
     let grants = form.access_grants.as_deref().map(grants::parse);
     if let Some(grants) = &grants {
         may_share(&state, &principal, grants)?;

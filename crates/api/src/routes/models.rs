@@ -23,6 +23,8 @@ use crate::{
     views::{grants, models},
 };
 
+mod transfer;
+
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(list))
@@ -37,13 +39,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(toggle))
         .routes(routes!(change_access))
         .routes(routes!(delete))
-        .routes(routes!(delete_all))
         .routes(routes!(tags))
         .routes(routes!(base_tags))
         .routes(routes!(picture))
-        .routes(routes!(export))
-        .routes(routes!(import))
-        .routes(routes!(sync))
+        .merge(transfer::router())
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -108,14 +107,19 @@ struct AccessForm {
     access_grants: Vec<Value>,
 }
 
-/// Custom models to import.
-#[derive(Deserialize, ToSchema)]
-struct ModelsForm {
-    models: Vec<ModelForm>,
-}
+/// The longest custom model, in bytes of its JSON: every listing of models carries it.
+const MODEL_BYTES: usize = 256 * 1024;
 
 impl ModelForm {
     fn read(self) -> ApiResult<NewOverlay> {
+        let texts =
+            [&self.meta, &self.params].map(|map| serde_json::to_string(map).map_or(0, |text| text.len()));
+        if self.name.len() + texts.iter().sum::<usize>() > MODEL_BYTES {
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("A model's name, `meta` and `params` can have {MODEL_BYTES} bytes together."),
+            ));
+        }
         let id = |text: &str| {
             text.parse::<ModelId>().map_err(|error| {
                 ApiError::invalid("value_error", &["body", "id"], &error.to_string(), text.into())
@@ -361,16 +365,6 @@ async fn delete(
     Ok(JsonAnswer(true))
 }
 
-/// Delete every custom model.
-#[utoipa::path(
-    delete, path = "/api/v1/models/delete/all", tag = "models",
-    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
-)]
-async fn delete_all(State(state): State<ApiState>, Admin(principal): Admin) -> ApiResult<JsonAnswer<bool>> {
-    state.registry.import_overlays(&principal, Vec::new(), true).await?;
-    Ok(JsonAnswer(true))
-}
-
 /// The tags of the custom models the caller may read.
 #[utoipa::path(
     get, path = "/api/v1/models/tags", tag = "models",
@@ -414,53 +408,6 @@ async fn picture(
     url.and_then(users::picture_at).unwrap_or_else(|| {
         users::drawn(overlay.as_ref().map_or(query.id.as_str(), |overlay| overlay.name.as_str()))
     })
-}
-
-/// All custom models and overrides the caller may read, to import elsewhere.
-#[utoipa::path(
-    get, path = "/api/v1/models/export", tag = "models",
-    responses((status = 200, description = "a list"), (status = "4XX", description = "refused")),
-)]
-async fn export(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-) -> ApiResult<JsonAnswer<Vec<Map<String, Value>>>> {
-    permitted(&state, &principal, "workspace.models_export")?;
-    Ok(JsonAnswer(state.registry.overlays(&principal).iter().map(|overlay| models::view(overlay)).collect()))
-}
-
-/// Insert or replace custom models.
-#[utoipa::path(
-    post, path = "/api/v1/models/import", tag = "models", request_body = ModelsForm,
-    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
-)]
-async fn import(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    Json(form): Json<ModelsForm>,
-) -> ApiResult<JsonAnswer<bool>> {
-    permitted(&state, &principal, "workspace.models_import")?;
-    let mut new = form.models.into_iter().map(ModelForm::read).collect::<ApiResult<Vec<_>>>()?;
-    for overlay in &mut new {
-        may_share(&state, &principal, overlay)?;
-    }
-    state.registry.import_overlays(&principal, new, false).await?;
-    Ok(JsonAnswer(true))
-}
-
-/// Have exactly the given custom models.
-#[utoipa::path(
-    post, path = "/api/v1/models/sync", tag = "models", request_body = ModelsForm,
-    responses((status = 200, description = "the models"), (status = "4XX", description = "refused")),
-)]
-async fn sync(
-    State(state): State<ApiState>,
-    Admin(principal): Admin,
-    Json(form): Json<ModelsForm>,
-) -> ApiResult<JsonAnswer<Vec<Map<String, Value>>>> {
-    let new = form.models.into_iter().map(ModelForm::read).collect::<ApiResult<Vec<_>>>()?;
-    state.registry.import_overlays(&principal, new, true).await?;
-    Ok(JsonAnswer(state.registry.overlays(&principal).iter().map(|overlay| models::view(overlay)).collect()))
 }
 
 fn known(id: &str) -> ApiResult<ModelId> {

@@ -1,6 +1,6 @@
 //! `/api/v1/retrieval`: searching without a chat.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json as JsonAnswer, extract::State};
 use breezeway_core::{FileId, Principal};
@@ -32,6 +32,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .merge(settings::router())
 }
 
+/// Files and collections of one question at most: each is looked up.
+const MOST_NAMES: usize = 256;
 /// Passages a request may ask for at most.
 const MOST: usize = 1000;
 
@@ -97,8 +99,13 @@ async fn query_collection(
     Verified(principal): Verified,
     Json(form): Json<QueryCollection>,
 ) -> ApiResult<JsonAnswer<Value>> {
+    let names: BTreeSet<&str> = form.collection_names.iter().map(String::as_str).collect();
+    if names.len() > MOST_NAMES {
+        let message = format!("List should have at most {MOST_NAMES} items");
+        return Err(ApiError::invalid("too_long", &["body", "collection_names"], &message, Value::Null));
+    }
     let mut files = Vec::new();
-    for name in &form.collection_names {
+    for name in names {
         files.extend(scope(&state, &principal, name).await?.unwrap_or_default());
     }
     let (files, answer) = search(&state, files, &form.query, &form.options).await?;

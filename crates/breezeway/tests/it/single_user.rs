@@ -40,3 +40,16 @@ async fn there_is_no_second_account() {
     }
     "#);
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_is_nobody() {
+    let server = TestServer::with(|config| config.auth.single_user = true).await;
+    let page = server.stranger().with_header("origin", "https://evil.example");
+    let rebound = server.stranger().with_header("host", "rebound.example");
+
+    for client in [page, rebound] {
+        assert_eq!(client.get("/api/models").await.status, 401);
+        let form = json!({"email": "", "password": ""});
+        assert_eq!(client.post("/api/v1/auths/signin", form).await.status, 403);
+    }
+}
