@@ -73,7 +73,8 @@ async fn an_update_keeps_the_owner_the_birthday_and_unsaid_grants() {
     let bench = bench(&[], &[], |_| {}).await;
     let ada = principal(Role::User, "ada", &[]);
     let ben = principal(Role::User, "ben", &[]);
-    let shared = NewOverlay { grants: grant_to("ben", Permission::Write), ..new_overlay("aide", Some("gpt")) };
+    let shared =
+        NewOverlay { grants: grant_to("ben", Permission::Write), ..new_overlay("aide", Some("gpt")) };
     let made = bench.registry.create_overlay(&ada, shared).await.unwrap();
     bench.clock.set(UnixTime::from_seconds(1_800_000_500));
 
