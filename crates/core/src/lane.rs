@@ -200,6 +200,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "two callers have to wait at the same time")]
     async fn a_full_lane_answers_at_once() {
         let lane = Lane::new("small", LaneConfig { threads: 1, queue: 1 });
         let (release, held) = mpsc::channel::<()>();

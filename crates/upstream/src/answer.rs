@@ -141,15 +141,39 @@ async fn next_piece(body: &mut Incoming, wait: Option<Duration>) -> Result<Optio
 
 /// The server-sent events in a stream of bytes, raw bytes kept. It ends behind `[DONE]` or with the
 /// bytes; an event that a broken connection left unfinished is not handed out.
+///
+/// Bytes that end before anything has said that the answer is complete (the end mark, a reason why it
+/// was finished, an error) are an answer that broke off: where no length is known, a connection that
+/// was lost looks like one that was closed.
 pub fn frame_stream(bytes: ByteStream) -> FrameStream {
-    let start = Events { bytes, decoder: sse::Decoder::new(MAX_FRAME_BYTES), ready: VecDeque::new() };
+    let start = Events {
+        bytes,
+        decoder: sse::Decoder::new(MAX_FRAME_BYTES),
+        ready: VecDeque::new(),
+        complete: false,
+    };
     Box::pin(stream::unfold(Some(start), |state| async move { state?.next().await }))
+}
+
+/// Whether a chunk gives a reason why the answer is finished, or is an error. Looked for in the bytes:
+/// parsing every chunk would cost more than all else that is done with it.
+fn says_the_end(frame: &Frame) -> bool {
+    const REASON: &[u8] = b"\"finish_reason\"";
+    const ERROR: &[u8] = b"\"error\"";
+    let data = frame.data.as_ref();
+    let behind =
+        data.windows(REASON.len()).position(|window| window == REASON).map(|at| &data[at + REASON.len()..]);
+    let reason = behind.map(|behind| behind.trim_ascii_start().strip_prefix(b":").unwrap_or_default());
+    reason.is_some_and(|reason| reason.trim_ascii_start().starts_with(b"\""))
+        || data.windows(ERROR.len()).any(|window| window == ERROR)
 }
 
 struct Events {
     bytes: ByteStream,
     decoder: sse::Decoder,
     ready: VecDeque<Frame>,
+    /// Whether a frame has said that the answer ends.
+    complete: bool,
 }
 
 impl Events {
@@ -160,6 +184,7 @@ impl Events {
                     self.end().await;
                     return Some((Ok(frame), None));
                 }
+                self.complete |= says_the_end(&frame);
                 return Some((Ok(frame), Some(self)));
             }
             match self.bytes.next().await {
@@ -168,9 +193,20 @@ impl Events {
                     Err(long) => return Some((Err(UpstreamError::Malformed(long.to_string())), None)),
                 },
                 Some(Err(error)) => return Some((Err(error), None)),
-                None => return self.decoder.finish().map(|rest| (Ok(rest), None)),
+                None => return self.last(),
             }
         }
+    }
+
+    /// What is left when the bytes have ended.
+    fn last(self) -> Option<(Result<Frame, UpstreamError>, Option<Self>)> {
+        let rest = self.decoder.finish();
+        let is_end = |frame: &Frame| frame.is_done() || says_the_end(frame);
+        if self.complete || rest.as_ref().is_some_and(is_end) {
+            return rest.map(|rest| (Ok(rest), None));
+        }
+        let broken = "it ended before the answer was complete".to_owned();
+        Some((Err(UpstreamError::Broken(broken)), None))
     }
 
     /// Read to the end of the body, which is usually there already, so that the connection is reused.

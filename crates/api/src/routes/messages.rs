@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::embeddings::set_model;
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{JsonObject, Verified},
     sse,
     state::ApiState,
@@ -47,6 +47,7 @@ async fn send(
 ) -> ApiResult<Response> {
     let input = Value::Object(Map::new());
     let request = anthropic::chat_request(body).map_err(|error| match error {
+        InvalidMessages::Missing("model") => ApiError::bad_request(MODEL_NOT_FOUND),
         InvalidMessages::Missing(field) => ApiError::missing(&["body", field], input),
         other => ApiError::invalid("value_error", &["body", other.field()], &other.to_string(), input),
     })?;

@@ -156,7 +156,7 @@ async fn every_refusal_has_a_detail() {
     upstreams.ollama.queue("/api/generate", Reply::bytes(502, "text/html", "<html>"));
     assert_snapshot!(ada.post(path, body("llama3.2")).await.summary(), @r#"
     502 Bad Gateway
-    {"detail":"Ollama: Server Connection Error","error":"Ollama: Server Connection Error"}
+    {"detail":"Open WebUI: Server Connection Error","error":"Open WebUI: Server Connection Error"}
     "#);
     assert_snapshot!(ada.post("/ollama/api/nothing", body("llama3.2")).await.summary(), @r#"
     404 Not Found

@@ -17,7 +17,7 @@ use super::body::{PassBody, json};
 const PROHIBITED: &str =
     "You do not have permission to access this resource. Please contact your administrator for assistance.";
 const DISABLED: &str = "The Ollama API is disabled. Please enable it to use this feature.";
-const CONNECTION: &str = "Ollama: Server Connection Error";
+const CONNECTION: &str = "Open WebUI: Server Connection Error";
 
 /// Model names come from callers, at any length.
 const LONGEST_NAME: usize = 256;

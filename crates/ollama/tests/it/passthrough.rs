@@ -129,7 +129,7 @@ async fn the_openai_routes_pass_through_too() {
 async fn errors_of_the_upstream_keep_their_status_and_text() {
     let upstream = ScriptedUpstream::start().await;
     let gateway = Gateway::over(&upstream).await;
-    let connection_error = "Ollama: Server Connection Error";
+    let connection_error = "Open WebUI: Server Connection Error";
     for (reply, status, body) in [
         (
             Reply::json(404, &json!({"error": "model requires more memory"})),

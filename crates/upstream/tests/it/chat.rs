@@ -101,14 +101,30 @@ async fn a_stream_is_handed_on_byte_for_byte_however_it_was_cut() {
 }
 
 #[tokio::test]
-async fn a_stream_without_end_mark_ends_cleanly() {
+async fn a_stream_without_end_mark_is_whole_if_it_says_why_it_ends() {
+    for end in [r#"{"choices":[{"finish_reason": "stop"}]}"#, r#"{"error":{"message":"no"}}"#] {
+        let upstream = ScriptedUpstream::start().await;
+        let pieces = ["data: {\"finish_reason\":null}\n\n".to_owned(), format!("data: {end}")];
+        upstream.queue(CHAT, Reply::sse(pieces));
+
+        let upstream = openai(&connection(&upstream));
+        let frames = frames(upstream.chat(question(true)).await.expect("it streams")).await;
+
+        let data: Vec<_> = frames.into_iter().map(|frame| frame.expect("it is whole").data).collect();
+        assert_eq!(data, ["{\"finish_reason\":null}", end]);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_just_ends_broke_off() {
     let upstream = ScriptedUpstream::start().await;
-    upstream.queue(CHAT, Reply::sse(["data: {\"a\":1}\n\n", "data: {\"a\":2}"]));
+    upstream.queue(CHAT, Reply::sse(["data: {\"finish_reason\":null}\n\n"]));
 
     let frames = frames(openai(&connection(&upstream)).chat(question(true)).await.expect("it streams")).await;
 
-    let data: Vec<_> = frames.into_iter().map(|frame| frame.expect("it is whole").data).collect();
-    assert_eq!(data, ["{\"a\":1}", "{\"a\":2}"]);
+    assert_eq!(frames.len(), 2);
+    assert!(frames[0].is_ok());
+    assert!(matches!(frames[1], Err(UpstreamError::Broken(_))));
 }
 
 #[tokio::test]

@@ -19,7 +19,10 @@ pub fn chat_request(request: Map<String, Value>) -> Result<ChatRequest, InvalidM
     let mut request = request;
     require(&request, "model", Value::is_string)?;
     require(&request, "messages", Value::is_array)?;
-    require(&request, "max_tokens", Value::is_u64)?;
+    // Anthropic insists on it; here the upstream's own default is as good.
+    if said(&request, "max_tokens").is_some() {
+        require(&request, "max_tokens", Value::is_u64)?;
+    }
 
     let mut body = Map::new();
     body.insert("model".into(), request["model"].clone());
