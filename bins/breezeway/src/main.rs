@@ -1,6 +1,7 @@
 //! The `breezeway` binary: arguments and environment in, a running gateway out.
 
 mod admin;
+mod allocator;
 mod banner;
 mod cli;
 mod config;
@@ -22,6 +23,7 @@ use crate::{
 
 #[expect(clippy::print_stderr, reason = "the one place where a failure of the whole program is told")]
 fn main() -> ExitCode {
+    allocator::return_large_blocks();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
