@@ -20,7 +20,7 @@ use crate::{
 /// Run one command against the data folder.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) fn run(settings: Settings, command: AdminCommand) -> Result<()> {
-    telemetry::install("warn", false)?;
+    let _log = telemetry::install("warn", false)?;
     // A gateway that runs answers from memory and would not learn of the change.
     let _folder = folder::take(&settings.gateway.data_folder)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -23,7 +23,6 @@ use crate::{
 
 #[expect(clippy::print_stderr, reason = "the one place where a failure of the whole program is told")]
 fn main() -> ExitCode {
-    allocator::return_large_blocks();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

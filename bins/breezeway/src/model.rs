@@ -17,7 +17,7 @@ use crate::{config::Settings, telemetry};
 /// Fetch the embedding model now.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) fn pull(settings: Settings) -> Result<()> {
-    telemetry::install(&settings.log_level, settings.log_json)?;
+    let _log = telemetry::install(&settings.log_level, settings.log_json)?;
     let Embedding::Local(local) = &settings.gateway.embedding else {
         bail!("the settings name a remote embedding model; there is nothing to fetch");
     };

@@ -58,7 +58,7 @@ impl Default for Waits {
 
 /// Run until the process is told to stop.
 pub(crate) fn run(settings: Settings) -> Result<()> {
-    telemetry::install(&settings.log_level, settings.log_json)?;
+    let _log = telemetry::install(&settings.log_level, settings.log_json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

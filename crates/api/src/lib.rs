@@ -15,7 +15,7 @@ pub use self::{
     router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
-        ApiConfig, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,
+        ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,
         RetrievalSettings, Tuning, TuningError, Web, WebPage,
     },
     views::{

@@ -1,6 +1,6 @@
 //! What the handlers work with.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use breezeway_auth::Auth;
@@ -63,9 +63,26 @@ pub trait Connections: Send + Sync + 'static {
     async fn verify(&self, connection: &Connection) -> Result<Value, breezeway_registry::UpstreamError>;
 }
 
-/// Everything the handlers work with. Clones are cheap.
+/// Everything the handlers work with. A clone, and each request takes several, is one pointer.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+impl Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
+impl From<ApiParts> for ApiState {
+    fn from(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// What an [`ApiState`] is made of.
+pub struct ApiParts {
     /// Accounts and keys.
     pub auth: Auth,
     /// Models and connections.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use breezeway_api::{ApiConfig, ApiState, RetrievalSettings};
+use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings};
 use breezeway_auth::{AccountStore, Auth, Sealer};
 use breezeway_chat::{ChatRouter, ContextSource};
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
@@ -206,7 +206,7 @@ impl Builder {
             waits: config.waits,
         };
         let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing };
-        let state = ApiState {
+        let state = ApiParts {
             auth: auth.clone(),
             registry: registry.clone(),
             connections: Arc::new(keeper),
@@ -228,7 +228,7 @@ impl Builder {
             library,
             ingestor,
             retriever,
-            state,
+            state: state.into(),
             client,
             embedder,
         }))

@@ -5,7 +5,7 @@
 //! whatever page it shows: so requests of foreign pages, and requests to a name that somebody else's DNS
 //! may have pointed here, are told apart and get no rights from where they come.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Request, Uri, header};
 
@@ -20,7 +20,7 @@ pub enum CrossSite {
 
 /// The origins that count as ours, beside the address a request is sent to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OwnOrigins(Vec<String>);
+pub(crate) struct OwnOrigins(Arc<[String]>);
 
 impl OwnOrigins {
     /// Those listed by name; `*`, which lets any page *ask*, makes none of them ours.
@@ -64,15 +64,23 @@ impl OwnOrigins {
 struct Several;
 
 /// The host a request is for, with its port, in lower case, if it names one.
-fn host_of(headers: &HeaderMap, uri: &Uri) -> Result<Option<String>, Several> {
+fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Result<Option<Cow<'a, str>>, Several> {
     if let Some(authority) = uri.authority() {
-        return Ok(Some(authority.as_str().to_ascii_lowercase()));
+        return Ok(Some(lower(authority.as_str())));
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => Ok(None),
-        (Some(host), None) => host.to_str().map(|host| Some(host.to_ascii_lowercase())).map_err(|_| Several),
+        (Some(host), None) => host.to_str().map(|host| Some(lower(host))).map_err(|_| Several),
         (Some(_), Some(_)) => Err(Several),
+    }
+}
+
+/// Nearly every host comes in lower case, and this runs for each request.
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => text.to_ascii_lowercase().into(),
+        false => text.into(),
     }
 }
 

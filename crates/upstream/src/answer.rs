@@ -15,6 +15,7 @@ use http::{
 };
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -82,6 +83,19 @@ pub(crate) fn header(response: &Response<Incoming>, name: &http::HeaderName) -> 
 /// Read a JSON object.
 pub fn json_object(body: &[u8]) -> Result<Map<String, Value>, UpstreamError> {
     serde_json::from_slice(body).map_err(|why| UpstreamError::Malformed(format!("no JSON object: {why}")))
+}
+
+/// Check that a body is one JSON object, without keeping any of it.
+///
+/// # Errors
+/// [`UpstreamError::Malformed`] if it is something else.
+pub(crate) fn check_json_object(body: &[u8]) -> Result<(), UpstreamError> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return json_object(body).map(drop);
+    }
+    serde_json::from_slice::<IgnoredAny>(body)
+        .map(drop)
+        .map_err(|why| UpstreamError::Malformed(format!("no JSON object: {why}")))
 }
 
 /// The message in an error's body: OpenAI's `error.message`, Ollama's `error`, others' `detail` or

@@ -137,6 +137,9 @@ impl fmt::Debug for Endpoint {
 
 /// Whether servers may read a path segment as "here" or "one up".
 fn is_dots(segment: &str) -> bool {
+    if !segment.contains(['.', '%']) {
+        return false;
+    }
     let segment = segment.to_ascii_lowercase().replace("%2e", ".");
     // A backslash or an encoded slash is a separator to some servers.
     segment

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
-    answer::{answered, byte_stream, frame_stream, header, json_object, within},
+    answer::{answered, byte_stream, check_json_object, frame_stream, header, within},
     json_request,
 };
 
@@ -97,7 +97,7 @@ impl Upstream for OpenAiUpstream {
 
     async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
         let body = self.ask_whole(self.endpoint.post_json("/embeddings", json_request(&request))?).await?;
-        json_object(&body)?;
+        check_json_object(&body)?;
         Ok(body)
     }
 
@@ -132,7 +132,7 @@ impl Form {
 }
 
 fn whole_chat(body: Bytes) -> Result<ChatReply, UpstreamError> {
-    json_object(&body)?;
+    check_json_object(&body)?;
     Ok(ChatReply::Whole(body))
 }
 
