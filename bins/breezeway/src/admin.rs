@@ -61,6 +61,7 @@ async fn api_key(breezeway: &Breezeway, email: &str) -> Result<String> {
         email: account.email.as_str().into(),
         groups: [].into(),
         credential: Credential::Local,
+        rules: None,
     };
     let key = breezeway.auth().create_api_key(&principal).await?;
     Ok(key.expose().to_owned())

@@ -34,6 +34,7 @@ impl Known {
             email: self.email.clone(),
             groups: self.groups.clone(),
             credential,
+            rules: None,
         }
     }
 }

@@ -114,6 +114,7 @@ mod tests {
             email: "ada@example.org".into(),
             groups: Arc::new([]),
             credential: Credential::Local,
+            rules: None,
         };
         let sent = sent.as_object().unwrap();
         Variables { principal: &principal, now: UnixTime::from_seconds(at), sent }.fill(template)

@@ -106,6 +106,7 @@ mod tests {
             email: "ada@example.org".into(),
             groups: groups.iter().map(|&group| group.clone()).collect(),
             credential: Credential::Local,
+            rules: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod id;
 mod lane;
 mod live;
 mod principal;
+mod rules;
 mod secret;
 mod settings;
 mod time;
@@ -19,6 +20,7 @@ pub use self::{
     lane::{Lane, LaneConfig, LaneError},
     live::Live,
     principal::{Credential, Principal, Role, UnknownRole},
+    rules::{Amount, Budget, KeyRules, Limits, MINUTE, Period},
     secret::Secret,
     settings::{MemorySettings, SettingsStore},
     time::{Clock, UnixTime},

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::{ApiKeyId, GroupId, SessionId, UserId};
+use crate::{ApiKeyId, GroupId, KeyRules, SessionId, UserId};
 
 /// What an account may do in general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,11 +76,23 @@ pub struct Principal {
     pub groups: Arc<[GroupId]>,
     /// How it proved itself.
     pub credential: Credential,
+    /// What the API key it came with may do less than the account, if it narrows anything.
+    pub rules: Option<Arc<KeyRules>>,
 }
 
 impl Principal {
     /// Whether the account may do everything.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
+    }
+
+    /// Whether the key, if one was used, allows a model. The account's own rights are another question.
+    pub fn key_allows_model(&self, model: &str) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.allows_model(model))
+    }
+
+    /// Whether the key, if one was used, allows a collection.
+    pub fn key_allows_collection(&self, collection: &str) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.allows_collection(collection))
     }
 }

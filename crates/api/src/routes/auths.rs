@@ -453,6 +453,7 @@ fn permissions(state: &ApiState, session: &Session) -> Value {
         email: session.account.email.as_str().into(),
         groups: [].into(),
         credential: breezeway_core::Credential::Local,
+        rules: None,
     })
 }
 

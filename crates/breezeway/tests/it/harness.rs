@@ -145,6 +145,7 @@ impl TestServer {
             email: first.email.as_str().into(),
             groups: [].into(),
             credential: Credential::Local,
+            rules: None,
         };
         let session = auth.renew(&principal).unwrap();
         self.stranger().signed_in(&json!({"id": first.id.as_str(), "token": session.token.expose()}))

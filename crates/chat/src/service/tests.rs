@@ -134,6 +134,7 @@ fn principal(role: Role) -> Principal {
         email: "ada@example.org".into(),
         groups: Arc::new([]),
         credential: Credential::Local,
+        rules: None,
     }
 }
 

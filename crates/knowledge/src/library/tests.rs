@@ -70,6 +70,7 @@ fn principal(name: &str) -> Principal {
         email: format!("{name}@example.org").into(),
         groups: Arc::default(),
         credential: Credential::Local,
+        rules: None,
     }
 }
 

@@ -107,6 +107,7 @@ fn principal(role: Role) -> Principal {
         email: "ada@example.com".into(),
         groups: [].into(),
         credential: Credential::Local,
+        rules: None,
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn principal(role: Role, name: &str, groups: &[GroupId]) -> Principal
         email: format!("{name}@example.org").into(),
         groups: groups.into(),
         credential: Credential::Local,
+        rules: None,
     }
 }
 
