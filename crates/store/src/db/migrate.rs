@@ -13,8 +13,10 @@ pub(super) struct Migration {
 
 /// All steps in order; the version of a database is how many of them it has seen. A released step is
 /// never edited: databases that have taken it would differ from those that have not.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../../migrations/0001_init.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../../migrations/0001_init.sql") },
+    Migration { name: "0002_accounts", sql: include_str!("../../migrations/0002_accounts.sql") },
+];
 
 /// Refuse what this program cannot read. Changes nothing.
 pub(super) fn verify(connection: &Connection, steps: &[Migration]) -> Result<(), StoreError> {
