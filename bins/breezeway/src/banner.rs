@@ -15,6 +15,9 @@ pub(crate) fn print(settings: &Settings, breezeway: &Breezeway, address: SocketA
         if let Some(warning) = exposure(settings, breezeway) {
             warn!("{warning}");
         }
+        if let Some(warning) = &settings.ignored_model {
+            warn!("{warning}");
+        }
         return;
     }
     eprintln!("{}", text(settings, breezeway, address, took));
@@ -36,6 +39,9 @@ fn text(settings: &Settings, breezeway: &Breezeway, address: SocketAddr, took: D
     line("docs", if config.api.docs { format!("{url}/docs") } else { "off (ENV=dev serves them)".into() });
     if let Some(warning) = exposure(settings, breezeway) {
         line("warning", warning.into());
+    }
+    if let Some(warning) = &settings.ignored_model {
+        line("warning", warning.clone());
     }
     format!("\nBreezeway {}\n{text}\n{}", env!("CARGO_PKG_VERSION"), next(settings, breezeway, &url))
 }
@@ -82,7 +88,7 @@ fn upstreams_line(settings: &Settings) -> String {
 }
 
 /// An address without what may be secret in it: name and password before the host, and the query.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (host, path) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
@@ -90,7 +96,7 @@ fn without_password(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-fn embedding_line(embedding: &Embedding) -> String {
+pub(crate) fn embedding_line(embedding: &Embedding) -> String {
     match embedding {
         Embedding::None => "none: search goes by words alone".into(),
         Embedding::Local(local) => format!("all-MiniLM-L6-v2, in {}", local.fetch.target.display()),

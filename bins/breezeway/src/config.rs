@@ -27,7 +27,7 @@ use breezeway::{
 use serde_json::{Map, Value};
 
 pub(crate) use self::source::Source;
-use crate::{cli::Overrides, secret};
+use crate::{banner, cli::Overrides, secret};
 
 /// Everything the process needs: the gateway's configuration, and what only the binary uses.
 pub(crate) struct Settings {
@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) first_admin: Option<FirstAdmin>,
     /// Where the secret came from, for the banner.
     pub(crate) secret_origin: secret::Origin,
+    /// What to say about an embedding model that was asked for and is not used.
+    pub(crate) ignored_model: Option<String>,
     source: Source,
 }
 
@@ -90,6 +92,7 @@ impl Settings {
             drain: Duration::from_secs(source.number_or("BREEZEWAY_DRAIN_SECONDS", 30)?),
             first_admin: first_admin(&source)?,
             secret_origin,
+            ignored_model: ignored_model(&source),
             source,
         })
     }
@@ -107,9 +110,12 @@ pub(crate) fn print(settings: &Settings) -> Result<()> {
     }
     for connection in &settings.gateway.connections {
         let key = if connection.key.is_some() { "with a key" } else { "without a key" };
-        println!("connection {:?} {} {key}", connection.kind, connection.url);
+        println!("connection {:?} {} {key}", connection.kind, banner::without_password(&connection.url));
     }
-    println!("embedding: {:?}", settings.gateway.embedding);
+    println!("embedding: {}", banner::embedding_line(&settings.gateway.embedding));
+    if let Some(warning) = &settings.ignored_model {
+        println!("warning: {warning}");
+    }
     Ok(())
 }
 
@@ -360,6 +366,20 @@ fn local_model(source: &Source, gateway: &Config) -> Result<LocalModelConfig> {
         _ => bail!("`BREEZEWAY_RUNTIME_URL` and `BREEZEWAY_RUNTIME_SHA256` go together"),
     };
     Ok(LocalModelConfig { fetch, progress: crate::model::progress() })
+}
+
+/// Settings written for another program may name a local model that is not here. Refusing to start would
+/// help nobody more than a model that works, but it must be said.
+fn ignored_model(source: &Source) -> Option<String> {
+    let model = source.text("RAG_EMBEDDING_MODEL")?;
+    let is_local = source.text_or("RAG_EMBEDDING_ENGINE", "").is_empty();
+    let name = model.rsplit('/').next().unwrap_or_default();
+    (is_local && name != DEFAULT_MODEL && !Path::new(&model).is_dir()).then(|| {
+        format!(
+            "RAG_EMBEDDING_MODEL names `{model}`, and the only local model is {DEFAULT_MODEL}, which is \
+             used instead; RAG_EMBEDDING_ENGINE=openai or ollama asks a service that has it"
+        )
+    })
 }
 
 /// Where the model hub's own tools keep what they have fetched.

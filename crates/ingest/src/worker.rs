@@ -114,11 +114,16 @@ impl Ingestor {
         self.model.load().as_ref().clone()
     }
 
-    /// Work for ever. Dropping the future stops it; what was under way is taken up again when its
-    /// lease runs out, by this worker or that of a new process.
+    /// Work for ever, beginning with what a process before this one had under way. Dropping the future
+    /// stops it; the next run takes up what it leaves.
     ///
     /// Needs a tokio runtime with its timer on, and with I/O on for [`Extraction::Child`].
     pub async fn run(&self) {
+        match self.chunks.release_claims(self.clock.now()).await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "Taking up {files} files that were left unfinished"),
+            Err(error) => tracing::warn!(error = %error, "Claims of before hold until they run out"),
+        }
         let workers = join_all((0..self.config.workers.max(1)).map(|_| self.work()));
         join(workers, self.catch_up()).await;
     }

@@ -211,6 +211,11 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// Take the next file to process.
     async fn claim_pending(&self, now: UnixTime, lease: Duration) -> Result<Option<Claim>, StoreError>;
 
+    /// Have the leases of all claims run out now: for a worker that starts and knows that whoever held
+    /// them is gone. A holder that is not gone after all loses only work, its commit is refused once
+    /// another has taken the file. Answers how many there were.
+    async fn release_claims(&self, now: UnixTime) -> Result<usize, StoreError>;
+
     /// Keep a claim for another `lease`. `false` if it is lost.
     async fn extend_claim(
         &self,

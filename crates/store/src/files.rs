@@ -194,6 +194,11 @@ pub(crate) fn claim(tx: &mut Tx<'_>, now: UnixTime, lease: Duration) -> Result<O
     )
 }
 
+/// Have all leases run out.
+pub(crate) fn release_claims(tx: &mut Tx<'_>, now: UnixTime) -> Result<usize, StoreError> {
+    tx.execute("UPDATE files SET due_at = ?1 WHERE state = 'processing' AND due_at > ?1", &[now.into()])
+}
+
 /// Keep a claim until `until`; `false` if it is lost.
 pub(crate) fn extend_claim(
     tx: &mut Tx<'_>,

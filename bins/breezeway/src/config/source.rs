@@ -89,7 +89,7 @@ impl Source {
     /// A text, if it is set to more than nothing.
     pub(crate) fn text(&self, name: &'static str) -> Option<String> {
         let (value, origin) = self.find(name).filter(|(value, _)| !value.is_empty())?;
-        self.remember(name, value, origin);
+        self.remember(name, without_passwords(value), origin);
         Some(value.to_owned())
     }
 
@@ -200,6 +200,20 @@ fn plain(name: &str, value: toml::Value) -> Result<String> {
     })
 }
 
+/// A text with what stands in front of the `@` of its addresses taken out: lists of addresses are shown,
+/// and some people put passwords there.
+fn without_passwords(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let authority = piece.split(['/', ';', ',', ' ']).next().unwrap_or_default();
+        let from = authority.rfind('@').map_or(0, |at| at + 1);
+        shown.push_str("://");
+        shown.push_str(&piece[from..]);
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +229,17 @@ mod tests {
         assert_eq!(source.text("NAME").as_deref(), Some("c"));
         let origins: Vec<_> = source.asked().iter().map(|read| read.origin).collect();
         assert_eq!(origins, [Origin::Flag, Origin::Environment, Origin::File]);
+    }
+
+    #[test]
+    fn the_passwords_of_addresses_are_not_shown() {
+        for (text, shown) in [
+            ("http://ada:hunter2@a/v1;https://b@c:1@d", "http://a/v1;https://d"),
+            ("http://plain:8080/a@b", "http://plain:8080/a@b"),
+            ("no address", "no address"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
     }
 
     #[test]

@@ -189,7 +189,7 @@ fn the_settings_check_shows_no_secret() {
     ];
     let mut setup = Setup::new()
         .set("BREEZEWAY_ADMIN_EMAIL", "root@test.example")
-        .set("OPENAI_API_BASE_URLS", "http://127.0.0.1:9/v1")
+        .set("OPENAI_API_BASE_URLS", "http://hush-user:hush-url@127.0.0.1:9/v1")
         .set("RAG_EMBEDDING_ENGINE", "openai")
         .set("RAG_EMBEDDING_MODEL", "m");
     for (name, value) in secrets {
@@ -207,6 +207,18 @@ fn the_settings_check_shows_no_secret() {
     }
     let leaks: Vec<&str> = said.lines().filter(|line| line.contains("hush")).collect();
     assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[test]
+fn a_local_model_that_is_not_here_is_said_to_be_ignored() {
+    let check = |model: &str| {
+        said(&Setup::new().set("RAG_EMBEDDING_MODEL", model).run(&["config", "check"], ""))
+    };
+
+    let other = check("BAAI/bge-m3");
+    assert!(other.contains("warning: RAG_EMBEDDING_MODEL names `BAAI/bge-m3`"), "{other}");
+    let same = check("sentence-transformers/all-MiniLM-L6-v2");
+    assert!(!same.contains("warning"), "{same}");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub async fn chunk_store<S: LibraryStore + ChunkStore>(fresh: impl AsyncFn() -> 
     a_pending_file_is_claimed_once_and_oldest_first(&fresh().await).await;
     a_lease_that_runs_out_gives_the_file_to_another(&fresh().await).await;
     a_failed_file_waits_for_its_retry_or_for_good(&fresh().await).await;
+    a_released_claim_is_free_at_once(&fresh().await).await;
     a_requeued_file_takes_the_claim_away(&fresh().await).await;
     a_commit_makes_a_file_searchable(&fresh().await).await;
     a_stale_commit_changes_nothing(&fresh().await).await;
@@ -149,6 +150,19 @@ async fn a_failed_file_waits_for_its_retry_or_for_good<S: LibraryStore + ChunkSt
     assert!(!again, "a claim ends once");
     let gone = "no-such-file".parse().expect("free text is an id");
     assert!(!store.fail_file(&gone, 1, "gone", None, at(52)).await.expect("asked"), "unknown: `false`");
+}
+
+async fn a_released_claim_is_free_at_once<S: LibraryStore + ChunkStore>(store: &S) {
+    let file = insert(store, "a.txt", 1, 1).await;
+    let first = claim(store, 10).await.expect("it is pending");
+
+    assert_eq!(store.release_claims(at(11)).await.expect("released"), 1, "one lease was running");
+    assert_eq!(store.release_claims(at(11)).await.expect("released"), 0, "and now none is");
+
+    let second = claim(store, 11).await.expect("nobody holds it");
+    assert_eq!((second.attempt, &second.file.id), (2, &file.id), "another attempt has the file");
+    let late = store.commit_file(commit(&first, &["late"], &[]), at(12)).await.expect("asked");
+    assert!(!late, "the holder before is refused");
 }
 
 async fn a_requeued_file_takes_the_claim_away<S: LibraryStore + ChunkStore>(store: &S) {

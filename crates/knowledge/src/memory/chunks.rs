@@ -54,6 +54,15 @@ impl ChunkStore for MemoryLibrary {
         }))
     }
 
+    async fn release_claims(&self, now: UnixTime) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        let held = state.files.values_mut().filter(|row| row.file.state == FileState::Processing);
+        let held: Vec<_> = held.filter(|row| row.due > now).collect();
+        let count = held.len();
+        held.into_iter().for_each(|row| row.due = now);
+        Ok(count)
+    }
+
     async fn extend_claim(
         &self,
         file: &FileId,

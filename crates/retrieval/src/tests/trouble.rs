@@ -45,6 +45,10 @@ impl ChunkStore for Moody {
         self.library.claim_pending(now, lease).await
     }
 
+    async fn release_claims(&self, now: UnixTime) -> Result<usize, StoreError> {
+        self.library.release_claims(now).await
+    }
+
     async fn extend_claim(
         &self,
         file: &FileId,

@@ -51,6 +51,10 @@ impl ChunkStore for Store {
         self.write("claim a file", move |tx| files::claim(tx, now, lease)).await
     }
 
+    async fn release_claims(&self, now: UnixTime) -> Result<usize, StoreError> {
+        self.write("release claims", move |tx| files::release_claims(tx, now)).await
+    }
+
     async fn extend_claim(
         &self,
         file: &FileId,
