@@ -9,6 +9,7 @@ pub mod ollama;
 pub mod openai;
 pub mod sse;
 
+mod tally;
 #[cfg(test)]
 mod testing;
 mod tool;
@@ -16,4 +17,5 @@ mod tool;
 pub use self::{
     chat::{ChatRequest, InvalidRequest, SystemPosition, text_of},
     frame::{Frame, MAX_FRAME_BYTES, TooLong},
+    tally::Tally,
 };

@@ -20,12 +20,22 @@ impl Usage {
     pub fn read(usage: &Value) -> Option<Self> {
         let usage = usage.as_object()?;
         let count = |names: [&str; 2]| names.into_iter().find_map(|name| whole(usage.get(name)?));
+        let cached = ["prompt_tokens_details", "input_tokens_details"]
+            .into_iter()
+            .find_map(|name| whole(usage.get(name)?.get("cached_tokens")?));
+        // Anthropic's dialect leaves what a cache read or kept out of `input_tokens`; some who speak
+        // OpenAI's say it too, and there it is in `prompt_tokens` already.
+        let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+        let [read, kept] = beside.map(|name| whole(usage.get(name)?));
+        let left_out = match usage.contains_key("prompt_tokens") {
+            true => 0,
+            false => read.unwrap_or(0).saturating_add(kept.unwrap_or(0)),
+        };
+        let prompt = count(["prompt_tokens", "input_tokens"]).unwrap_or(0);
         Some(Self {
-            prompt_tokens: count(["prompt_tokens", "input_tokens"]).unwrap_or(0),
+            prompt_tokens: prompt.saturating_add(left_out),
             completion_tokens: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
-            cached_tokens: ["prompt_tokens_details", "input_tokens_details"]
-                .into_iter()
-                .find_map(|name| whole(usage.get(name)?.get("cached_tokens")?)),
+            cached_tokens: cached.or(read),
         })
     }
 
@@ -56,6 +66,18 @@ mod tests {
         assert_eq!(Usage::read(&chat), Some(expected));
         assert_eq!(Usage::read(&responses), Some(expected));
         assert_eq!(expected.uncached_tokens(), 5);
+    }
+
+    #[test]
+    fn tokens_from_a_cache_are_part_of_the_prompt_once() {
+        let anthropic =
+            json!({"input_tokens": 3, "cache_read_input_tokens": 6, "cache_creation_input_tokens": 1});
+        let both = json!({"prompt_tokens": 10, "cache_read_input_tokens": 6});
+
+        for usage in [anthropic, both] {
+            let read = Usage::read(&usage).unwrap();
+            assert_eq!((read.prompt_tokens, read.cached_tokens), (10, Some(6)), "{usage}");
+        }
     }
 
     #[test]
