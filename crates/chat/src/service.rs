@@ -91,7 +91,7 @@ impl ChatRouter {
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
-    /// A model that exists and is not for this caller is the registry's `Forbidden`.
+    /// A model that is not for this caller is one that does not exist.
     pub async fn relay(&self, principal: &Principal, mut request: ChatRequest) -> Result<Answer> {
         let model = request.model().ok_or(Error::NoSuchModel)?;
         let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model)?;

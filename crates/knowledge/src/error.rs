@@ -10,10 +10,10 @@ pub enum Error {
     /// The file does not exist, or not for this caller.
     #[error("file `{0}` does not exist")]
     NoSuchFile(FileId),
-    /// The collection does not exist.
+    /// The collection does not exist, or not for this caller.
     #[error("collection `{0}` does not exist")]
     NoSuchCollection(CollectionId),
-    /// The caller may see the collection or its kind, and may not do this to it.
+    /// The caller may read the collection or choose its name, and may not do this to it.
     #[error("collection `{0}` is not yours to use")]
     CollectionForbidden(CollectionId),
     /// The caller may read the file and not change it.

@@ -22,7 +22,7 @@ use std::{
 };
 
 use breezeway_core::{Principal, Role};
-use breezeway_registry::{Connection, ConnectionKind, Error, Registry, Route};
+use breezeway_registry::{Connection, ConnectionKind, Registry, Route};
 use breezeway_upstream::{BoxError, HttpClient, RequestBody};
 use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
@@ -162,10 +162,8 @@ impl Passthrough {
     }
 
     fn resolve(&self, principal: &Principal, name: &str) -> Result<Route, Failure> {
-        self.registry.resolve_at(principal, ConnectionKind::Ollama, name).map_err(|error| match error {
-            Error::Forbidden(_) => Failure::ForbiddenModel,
-            _ => Failure::UnknownModel(name.to_owned()),
-        })
+        let route = self.registry.resolve_at(principal, ConnectionKind::Ollama, name);
+        route.map_err(|_| Failure::UnknownModel(name.to_owned()))
     }
 
     /// The connection of an index, or the first.

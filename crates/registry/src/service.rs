@@ -175,15 +175,14 @@ impl Registry {
     }
 
     /// As [`Registry::resolve`], but only over connections of one kind and without custom models:
-    /// for the native routes. `Err(Forbidden)` tells a model that exists from one that does not.
+    /// for the native routes.
     pub fn resolve_at(&self, principal: &Principal, kind: ConnectionKind, model: &str) -> Result<Route> {
         let state = self.state.load();
         let listed = state.listing.of_kind(kind).find(model).filter(|listed| listed.is_active());
-        let listed = listed.ok_or_else(|| no_such_model(model))?;
-        if !listed.is_for(principal, self.config.open_to_all) {
-            return Err(Error::Forbidden(listed.model.id.clone()));
-        }
-        state.route(&listed.model, None).ok_or_else(|| no_such_model(model))
+        listed
+            .filter(|listed| listed.is_for(principal, self.config.open_to_all))
+            .and_then(|listed| state.route(&listed.model, None))
+            .ok_or_else(|| no_such_model(model))
     }
 
     /// The connections of a kind, disabled ones included, in order.

@@ -179,7 +179,6 @@ async fn show(
     let id = id.parse::<CollectionId>().map_err(|_| ApiError::not_found())?;
     let collection = state.library.collection(&principal, &id).await.map_err(|error| match error {
         LibraryError::NoSuchCollection(_) => ApiError::not_found(),
-        LibraryError::CollectionForbidden(_) => ApiError::prohibited(),
         other => other.into(),
     })?;
     let writable = state.library.may_write(&principal, &collection);
@@ -399,17 +398,10 @@ async fn add(
     id: &CollectionId,
     files: &[FileId],
 ) -> ApiResult<Collection> {
-    match state.library.add_to_collection(principal, id, files).await {
-        Ok(collection) => Ok(collection),
-        // Clients of this API tell a file that is somebody else's from one that nobody has.
-        Err(LibraryError::NoSuchFile(file)) => {
-            Err(match state.library.files_by_id(std::slice::from_ref(&file)).await?.is_empty() {
-                true => ApiError::bad_request(NOT_FOUND),
-                false => ApiError::new(StatusCode::FORBIDDEN, ACCESS_PROHIBITED),
-            })
-        }
-        Err(other) => Err(other.into()),
-    }
+    state.library.add_to_collection(principal, id, files).await.map_err(|error| match error {
+        LibraryError::NoSuchFile(_) => ApiError::bad_request(NOT_FOUND),
+        other => other.into(),
+    })
 }
 
 /// A collection the caller may change.

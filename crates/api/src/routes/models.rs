@@ -291,7 +291,6 @@ async fn show(
     match state.registry.overlay(&principal, &id) {
         Ok(overlay) => Ok(JsonAnswer(with_owner(&state, &principal, &overlay))),
         Err(breezeway_registry::Error::NoSuchModel(_)) => Err(ApiError::not_found()),
-        Err(breezeway_registry::Error::Forbidden(_)) => Err(ApiError::prohibited()),
         Err(other) => Err(other.into()),
     }
 }

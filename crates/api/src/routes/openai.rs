@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{chat, embeddings::set_model};
 use crate::{
-    error::{ApiError, ApiResult, MODEL_NOT_FOUND},
+    error::{ApiError, ApiResult},
     extract::{JsonObject, Path, Verified},
     state::ApiState,
 };
@@ -93,10 +93,10 @@ async fn complete(
     let name = request.model().unwrap_or_default().to_owned();
     match state.chat.relay(&principal, request).await {
         Ok(answer) => Ok(chat::response(answer)),
-        Err(breezeway_chat::Error::NoSuchModel) => Err(unknown_model(&name)),
-        Err(breezeway_chat::Error::Registry(breezeway_registry::Error::Forbidden(_))) => {
-            Err(forbidden_model())
-        }
+        Err(
+            breezeway_chat::Error::NoSuchModel
+            | breezeway_chat::Error::Registry(breezeway_registry::Error::NoSuchModel(_)),
+        ) => Err(unknown_model(&name)),
         Err(other) => Err(other.into()),
     }
 }
@@ -191,17 +191,12 @@ fn route(state: &ApiState, principal: &Principal, body: &Map<String, Value>) -> 
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
     state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|error| match error {
         breezeway_registry::Error::NoSuchModel(_) => unknown_model(model),
-        breezeway_registry::Error::Forbidden(_) => forbidden_model(),
         other => other.into(),
     })
 }
 
 fn unknown_model(name: &str) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, format!("Model '{name}' was not found"))
-}
-
-fn forbidden_model() -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, MODEL_NOT_FOUND)
 }
 
 fn passed_on(reply: UpstreamReply) -> Response {

@@ -129,7 +129,6 @@ async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult
             Ok(Some(state.library.searchable(principal, &Wanted::Collection(collection.id)).await?))
         }
         Ok(None) => unknown(),
-        Err(LibraryError::CollectionForbidden(_)) => Err(refused()),
         Err(other) => Err(other.into()),
     }
 }

@@ -112,8 +112,8 @@ async fn every_refusal_has_a_detail() {
     }
     "#);
     assert_snapshot!(eve.post(path, body("llama3.2")).await.summary(), @r#"
-    403 Forbidden
-    {"detail":"Model not found"}
+    400 Bad Request
+    {"detail":"Model 'llama3.2' was not found"}
     "#);
     assert_snapshot!(eve.post("/ollama/api/pull", body("llama3.2")).await.summary(), @r#"
     401 Unauthorized

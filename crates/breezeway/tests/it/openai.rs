@@ -117,7 +117,7 @@ async fn a_chat_goes_on_with_nothing_added() {
 }
 
 #[tokio::test]
-async fn a_model_without_a_grant_is_forbidden() {
+async fn a_model_without_a_grant_looks_unknown() {
     let (server, _upstreams) = TestServer::with_upstreams().await;
     server.sign_up("ada").await;
     let eve = server.sign_up("eve").await;
@@ -125,8 +125,8 @@ async fn a_model_without_a_grant_is_forbidden() {
     let refusal = eve.post("/openai/chat/completions", ask("gpt-small")).await.summary();
 
     assert_snapshot!(refusal, @r#"
-    403 Forbidden
-    {"detail":"Model not found"}
+    404 Not Found
+    {"detail":"Model 'gpt-small' was not found"}
     "#);
     assert_eq!(eve.post("/openai/responses", ask("gpt-small")).await.summary(), refusal);
 }

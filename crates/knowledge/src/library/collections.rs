@@ -25,7 +25,7 @@ impl Library {
     /// A collection the caller may read.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to read.
+    /// `NoSuchCollection`, whether it does not exist or is not theirs to read.
     pub async fn collection(&self, principal: &Principal, id: &CollectionId) -> Result<Collection> {
         self.readable_collection(principal, id).await
     }
@@ -50,7 +50,7 @@ impl Library {
     /// Change a writable collection.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to change.
+    /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
     pub async fn update_collection(
         &self,
         principal: &Principal,
@@ -65,7 +65,7 @@ impl Library {
     /// Delete a writable collection; its files stay.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to change.
+    /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
     pub async fn delete_collection(&self, principal: &Principal, id: &CollectionId) -> Result<()> {
         self.writable_collection(principal, id).await?;
         if self.store.delete_collection(id).await? {
@@ -78,7 +78,7 @@ impl Library {
     /// Delete a writable collection's files that the caller may delete, and empty it.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to change.
+    /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
     pub async fn reset_collection(&self, principal: &Principal, id: &CollectionId) -> Result<Collection> {
         self.writable_collection(principal, id).await?;
         let members = self.store.member_ids(id).await?;
@@ -169,7 +169,7 @@ impl Library {
     /// List the files of a readable collection.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to read.
+    /// `NoSuchCollection`, whether it does not exist or is not theirs to read.
     pub async fn members(
         &self,
         principal: &Principal,
@@ -183,7 +183,7 @@ impl Library {
     /// All files of a readable collection, in no particular order.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to read.
+    /// `NoSuchCollection`, whether it does not exist or is not theirs to read.
     pub async fn all_members(&self, principal: &Principal, id: &CollectionId) -> Result<Vec<File>> {
         self.readable_collection(principal, id).await?;
         let members = self.store.member_ids(id).await?;
@@ -194,7 +194,7 @@ impl Library {
     /// `id`, which they leave in any case.
     ///
     /// # Errors
-    /// `NoSuchCollection` if it does not exist, `CollectionForbidden` if it is not theirs to change.
+    /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
     pub async fn discard_members(
         &self,
         principal: &Principal,

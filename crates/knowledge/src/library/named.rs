@@ -14,10 +14,10 @@ const RESERVED: &str = "file-";
 
 impl Library {
     /// The collection that the caller means by `name`: their own under that name, else the one with
-    /// that id. `None` if there is neither.
+    /// that id. `None` if there is neither, or it is not theirs to read.
     ///
     /// # Errors
-    /// `CollectionForbidden` if there is one and it is not theirs to read.
+    /// If the store fails.
     pub async fn find_collection(&self, principal: &Principal, name: &str) -> Result<Option<Collection>> {
         if let Some(id) = own_id(principal, name)
             && let Some(own) = self.store.collection(&id).await?

@@ -46,7 +46,7 @@ impl Library {
             }
             Wanted::Collection(id) => match self.find_collection(principal, id.as_str()).await {
                 Ok(Some(collection)) => Ok(self.store.member_ids(&collection.id).await?),
-                Ok(None) | Err(Error::CollectionForbidden(_)) => Ok(Vec::new()),
+                Ok(None) => Ok(Vec::new()),
                 Err(other) => Err(other),
             },
         }
@@ -102,8 +102,10 @@ impl Library {
         id: &CollectionId,
         wanted: Permission,
     ) -> Result<Collection> {
+        // What the caller cannot even read must look like what nobody has.
         let found = self.store.collection(id).await?;
-        let collection = found.ok_or_else(|| Error::NoSuchCollection(id.clone()))?;
+        let readable = found.filter(|collection| may(principal, collection, Permission::Read));
+        let collection = readable.ok_or_else(|| Error::NoSuchCollection(id.clone()))?;
         if may(principal, &collection, wanted) {
             return Ok(collection);
         }

@@ -39,8 +39,6 @@ pub(super) enum Failure {
     NoSuchConnection(usize),
     #[error("no connection has the model")]
     UnknownModel(String),
-    #[error("the caller may not use the model")]
-    ForbiddenModel,
     #[error("the body is not what the route takes")]
     Invalid(Value),
     #[error("the body has more than {0} bytes")]
@@ -70,8 +68,6 @@ impl Failure {
             }
             Self::NoSuchConnection(index) => detail(404, &format!("Ollama connection {index} was not found")),
             Self::UnknownModel(name) => detail(400, &format!("Model '{}' was not found", shortened(&name))),
-            // Clients know this answer, so unlike elsewhere it tells that the model exists.
-            Self::ForbiddenModel => detail(403, "Model not found"),
             Self::Invalid(what) => json(422, &json!({"detail": [what]})),
             Self::TooLarge(limit) => detail(413, &format!("The request has more than {limit} bytes")),
             Self::Unreadable => detail(400, "The request's body could not be read"),

@@ -18,7 +18,7 @@ impl Registry {
         state.overlays.iter().filter(|overlay| may(principal, overlay, Permission::Read)).cloned().collect()
     }
 
-    /// An overlay the caller may read: `NoSuchModel` if there is none, `Forbidden` if it is not for them.
+    /// An overlay the caller may read: `NoSuchModel`, whether there is none or it is not for them.
     pub fn overlay(&self, principal: &Principal, id: &ModelId) -> Result<Arc<Overlay>> {
         self.known(principal, id, Permission::Read)
     }
@@ -165,7 +165,9 @@ impl Registry {
     }
 
     fn known(&self, principal: &Principal, id: &ModelId, wanted: Permission) -> Result<Arc<Overlay>> {
-        let overlay = self.find_overlay(id).ok_or_else(|| no_such_overlay(id))?;
+        // What the caller cannot even read must look like what nobody has.
+        let found = self.find_overlay(id).filter(|overlay| may(principal, overlay, Permission::Read));
+        let overlay = found.ok_or_else(|| no_such_overlay(id))?;
         if may(principal, &overlay, wanted) { Ok(overlay) } else { Err(Error::Forbidden(id.clone())) }
     }
 

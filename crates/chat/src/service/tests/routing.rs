@@ -234,6 +234,6 @@ async fn a_relayed_request_has_no_custom_model_and_no_context() {
     assert!(matches!(relay(Role::Admin, "llama3.2").await.err(), Some(Error::NoSuchModel)));
     assert!(matches!(
         relay(Role::User, "c.gpt").await.err(),
-        Some(Error::Registry(breezeway_registry::Error::Forbidden(_)))
+        Some(Error::Registry(breezeway_registry::Error::NoSuchModel(_)))
     ));
 }

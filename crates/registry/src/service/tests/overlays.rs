@@ -39,7 +39,7 @@ async fn reading_and_writing_need_their_grants() {
 
     assert!(registry.overlay(&ada, &id("aide")).is_ok());
     assert!(registry.overlay(&ben, &id("aide")).is_ok());
-    assert!(matches!(registry.overlay(&eve, &id("aide")), Err(Error::Forbidden(_))));
+    assert!(matches!(registry.overlay(&eve, &id("aide")), Err(Error::NoSuchModel(_))));
     assert!(matches!(registry.overlay(&eve, &id("other")), Err(Error::NoSuchModel(_))));
     assert!(registry.overlays(&eve).is_empty());
 
