@@ -17,5 +17,5 @@ mod tool;
 pub use self::{
     chat::{ChatRequest, InvalidRequest, SystemPosition, text_of},
     frame::{Frame, MAX_FRAME_BYTES, TooLong},
-    tally::Tally,
+    tally::{Asked, Tally},
 };

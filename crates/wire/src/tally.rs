@@ -104,6 +104,33 @@ impl Tally {
     }
 }
 
+/// What a request asks for, read off its bytes without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Bytes of text that the model is to read, as JSON writes them. Pictures are not among them.
+    pub text_bytes: u64,
+    /// The most tokens it may write, if the request says so.
+    pub max_tokens: Option<u64>,
+}
+
+impl Asked {
+    /// Look at the body of a request, in any dialect.
+    pub fn of(body: &[u8]) -> Self {
+        let max_tokens = BOUNDS.iter().find_map(|key| {
+            let at = memmem::find(body, key.as_bytes())?;
+            value_at(body, at + key.len())?.as_u64()
+        });
+        Self { text_bytes: strings_of(&READ, body), max_tokens }
+    }
+}
+
+/// Keys whose strings are what a model reads, in all dialects.
+const READ: [&[u8]; 7] = [b"content", b"input", b"instructions", b"prompt", b"suffix", b"system", b"text"];
+
+/// Keys that bound what a model writes.
+const BOUNDS: [&str; 4] =
+    ["\"num_predict\"", "\"max_completion_tokens\"", "\"max_tokens\"", "\"max_output_tokens\""];
+
 /// The last usage in a piece.
 fn usage(piece: &[u8]) -> Option<Usage> {
     let value = memmem::rfind_iter(piece, b"\"usage\"").find_map(|at| value_at(piece, at + 7));
@@ -131,24 +158,47 @@ fn value_at(piece: &[u8], at: usize) -> Option<Value> {
 
 /// How many bytes of the model's own text a piece has.
 fn written(piece: &[u8]) -> u64 {
+    strings_of(&WRITTEN, piece)
+}
+
+/// The bytes of all strings, and lists of strings, behind these keys.
+fn strings_of(keys: &[&[u8]], piece: &[u8]) -> u64 {
     let (mut total, mut rest) = (0, piece);
     while let Some(colon) = memchr(b':', rest) {
         let (before, behind) = (&rest[..colon], &rest[colon + 1..]);
         rest = behind;
-        let Some(text) = behind.trim_ascii_start().strip_prefix(b"\"") else { continue };
-        if is_written(before) {
-            let length = string_length(text);
-            total += length as u64;
-            rest = &text[length..];
+        let value = behind.trim_ascii_start();
+        let (value, is_list) = match value.strip_prefix(b"[") {
+            Some(list) => (list.trim_ascii_start(), true),
+            None => (value, false),
+        };
+        if value.starts_with(b"\"") && ends_with_key(before, keys) {
+            let (length, behind) = strings(value, is_list);
+            total += length;
+            rest = behind;
         }
     }
     total
 }
 
+/// The bytes of the string that begins here, or of all strings up to something else; and what is
+/// behind them.
+fn strings(mut rest: &[u8], is_list: bool) -> (u64, &[u8]) {
+    let mut total = 0;
+    while let Some(text) = rest.strip_prefix(b"\"") {
+        let length = string_length(text);
+        total += length as u64;
+        rest = text.get(length + 1..).unwrap_or_default();
+        let Some(next) = rest.trim_ascii_start().strip_prefix(b",").filter(|_| is_list) else { break };
+        rest = next.trim_ascii_start();
+    }
+    (total, rest)
+}
+
 /// Whether what stands before a colon is one of the keys.
-fn is_written(before: &[u8]) -> bool {
+fn ends_with_key(before: &[u8], keys: &[&[u8]]) -> bool {
     let Some(key) = before.trim_ascii_end().strip_suffix(b"\"") else { return false };
-    WRITTEN.iter().any(|name| key.strip_suffix(*name).is_some_and(|rest| rest.ends_with(b"\"")))
+    keys.iter().any(|name| key.strip_suffix(*name).is_some_and(|rest| rest.ends_with(b"\"")))
 }
 
 /// The length of a JSON string up to its closing quote, or of what there is of it.
@@ -221,6 +271,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_asks_for_is_seen_in_every_dialect() {
+        let cases: [(&[u8], u64, Option<u64>); 5] = [
+            (br#"{"messages":[{"role":"user","content":"Hello"}],"max_tokens": 9}"#, 5, Some(9)),
+            (br#"{"model":"m","prompt":"Hi","images":["AAAA"],"options":{"num_predict":3}}"#, 2, Some(3)),
+            (br#"{"input": ["one", "t\"o"], "user": "x"}"#, 7, None),
+            (br#"{"messages":[{"content":[{"type":"text","text":"abc"}]}],"max_tokens":-1}"#, 3, None),
+            (br#"{"input":"#, 0, None),
+        ];
+
+        for (body, text_bytes, max_tokens) in cases {
+            assert_eq!(
+                Asked::of(body),
+                Asked { text_bytes, max_tokens },
+                "{}",
+                String::from_utf8_lossy(body)
+            );
+        }
+    }
+
+    #[test]
     fn the_end_of_a_long_body_is_enough() {
         let mut tally = Tally::new();
         let numbers = "0.25,".repeat(100_000);
@@ -259,6 +329,7 @@ mod tests {
             let mut tally = if lines { Tally::by_lines() } else { Tally::new() };
             tally.push(&body);
             tally.end();
+            Asked::of(&body);
         }
     }
 }
