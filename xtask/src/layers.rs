@@ -52,6 +52,7 @@ const TABLE: &[Row] = &[
     Row { name: "wire", may_use: &["core"] },
     // Nouns.
     Row { name: "auth", may_use: &["core"] },
+    Row { name: "usage", may_use: &["core"] },
     Row { name: "registry", may_use: &["core", "wire"] },
     Row { name: "embedding", may_use: &["core"] },
     // A chunk is stored beside its vector, which is a word of `embedding`.
@@ -59,20 +60,21 @@ const TABLE: &[Row] = &[
     // Verbs. None of them knows another.
     Row { name: "ingest", may_use: &["core", "knowledge", "embedding"] },
     Row { name: "retrieval", may_use: &["core", "knowledge", "embedding"] },
-    Row { name: "chat", may_use: &["core", "wire", "registry"] },
+    Row { name: "chat", may_use: &["core", "wire", "usage", "registry"] },
     // Adapters: each knows the crates whose ports it implements.
-    Row { name: "store", may_use: &["core", "auth", "registry", "embedding", "knowledge", "chat"] },
+    Row { name: "store", may_use: &["core", "auth", "usage", "registry", "embedding", "knowledge", "chat"] },
     Row { name: "upstream", may_use: &["core", "wire", "registry", "embedding"] },
-    Row { name: "ollama", may_use: &["core", "wire", "registry", "embedding", "upstream"] },
+    Row { name: "ollama", may_use: &["core", "wire", "usage", "registry", "embedding", "upstream"] },
     Row { name: "embedding-fastembed", may_use: &["core", "embedding"] },
     // Delivery.
-    Row { name: "middleware", may_use: &["core", "auth"] },
+    Row { name: "middleware", may_use: &["core", "auth", "usage"] },
     Row {
         name: "api",
         may_use: &[
             "core",
             "wire",
             "auth",
+            "usage",
             "registry",
             "embedding",
             "knowledge",
@@ -90,6 +92,7 @@ const TABLE: &[Row] = &[
             "core",
             "wire",
             "auth",
+            "usage",
             "registry",
             "embedding",
             "knowledge",
