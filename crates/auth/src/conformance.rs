@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use breezeway_core::{ApiKeyId, GroupId, Role, StoreError, UnixTime, UserId};
+use breezeway_core::{
+    Amount, ApiKeyId, Budget, GroupId, KeyRules, Limits, Period, Role, StoreError, UnixTime, UserId,
+};
 use serde_json::json;
 
 use crate::{Account, AccountStore, ApiKeyRecord, Group, KeyHash, PasswordHash, SealedKey};
@@ -26,6 +28,10 @@ pub async fn account_store<S: AccountStore>(fresh: impl AsyncFn() -> S) {
     saving_writes_every_field(&fresh().await).await;
     deleting_an_account_takes_its_key_and_memberships(&fresh().await).await;
     a_key_replaces_the_one_before(&fresh().await).await;
+    named_keys_stand_beside_the_unnamed_one(&fresh().await).await;
+    a_named_key_is_changed_and_deleted(&fresh().await).await;
+    keys_are_listed_in_the_order_they_were_made(&fresh().await).await;
+    keys_are_sealed_anew(&fresh().await).await;
     uses_are_noted_and_strangers_ignored(&fresh().await).await;
     a_group_reads_back_as_saved(&fresh().await).await;
     saving_a_group_again_replaces_its_members(&fresh().await).await;
@@ -52,7 +58,11 @@ fn key(owner: &UserId, byte: u8) -> ApiKeyRecord {
         id: ApiKeyId::mint(),
         owner: owner.clone(),
         hash: KeyHash([byte; 32]),
-        sealed: SealedKey(vec![0, byte, 255]),
+        sealed: Some(SealedKey(vec![0, byte, 255])),
+        ending: "beef".into(),
+        rules: KeyRules::default(),
+        expires_at: None,
+        name: None,
         created_at: NOW,
         last_used_at: None,
     }
@@ -60,6 +70,26 @@ fn key(owner: &UserId, byte: u8) -> ApiKeyRecord {
 
 fn group(owner: &UserId, members: &[&UserId]) -> Group {
     Group {
+/// A named key with every rule there is.
+fn named(owner: &UserId, byte: u8, name: &str) -> ApiKeyRecord {
+    let budget = Budget { amount: Amount::MicroUnits(2_500_000), period: Period::Month };
+    let limits =
+        Limits { requests_per_minute: Some(60), tokens_per_minute: Some(u32::MAX), budget: Some(budget) };
+    ApiKeyRecord {
+        name: Some(name.to_owned()),
+        sealed: None,
+        rules: KeyRules {
+            endpoints: Some(vec!["/api/models".into()]),
+            models: Some(vec!["llama3.2:latest".into(), "zoë \" '".into()]),
+            collections: Some(Vec::new()),
+            read_only: true,
+            limits,
+        },
+        expires_at: Some(LATER),
+        ..key(owner, byte)
+    }
+}
+
         id: GroupId::mint(),
         owner: owner.clone(),
         name: "Readers".into(),
@@ -210,6 +240,77 @@ async fn a_key_replaces_the_one_before<S: AccountStore>(store: &S) {
 
 async fn uses_are_noted_and_strangers_ignored<S: AccountStore>(store: &S) {
     let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
+async fn named_keys_stand_beside_the_unnamed_one<S: AccountStore>(store: &S) {
+    let ada = inserted(store, "ada").await;
+    let (first, second) = (named(&ada.id, 1, "ci"), named(&ada.id, 2, "ci"));
+    let unnamed = key(&ada.id, 3);
+
+    store.insert_api_key(&first).await.expect("inserted");
+    store.replace_api_key(&ada.id, Some(&unnamed)).await.expect("saved");
+    store.insert_api_key(&second).await.expect("a name may be given twice");
+    store.replace_api_key(&ada.id, None).await.expect("deleted");
+
+    let found = store.api_keys().await.expect("readable");
+    assert_eq!(found.len(), 2);
+    assert!(found.contains(&first) && found.contains(&second), "{found:?}");
+    store.delete_account(&ada.id).await.expect("deleted");
+    assert_eq!(store.api_keys().await.expect("readable"), []);
+}
+
+async fn a_named_key_is_changed_and_deleted<S: AccountStore>(store: &S) {
+    let ada = inserted(store, "ada").await;
+    let (before, other) = (named(&ada.id, 1, "ci"), named(&ada.id, 2, "laptop"));
+    store.insert_api_key(&before).await.expect("inserted");
+    store.insert_api_key(&other).await.expect("inserted");
+
+    let budget = Budget { amount: Amount::Tokens(u64::from(u32::MAX) + 1), period: Period::Day };
+    let limits = Limits { budget: Some(budget), ..Limits::default() };
+    let after = ApiKeyRecord {
+        name: Some("build".into()),
+        rules: KeyRules { limits, ..KeyRules::default() },
+        expires_at: None,
+        ..before
+    };
+    assert!(store.update_api_key(&after).await.expect("saved"));
+    assert!(!store.update_api_key(&named(&ada.id, 3, "unknown")).await.expect("answered"));
+    assert!(store.delete_api_key(&other.id).await.expect("deleted"));
+    assert!(!store.delete_api_key(&other.id).await.expect("answered"));
+
+    assert_eq!(store.api_keys().await.expect("readable"), [after]);
+}
+
+async fn keys_are_listed_in_the_order_they_were_made<S: AccountStore>(store: &S) {
+    let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
+    let mut keys = Vec::new();
+    for (byte, owner) in [(3, &ada), (2, &bob), (1, &ada)] {
+        let made = UnixTime::from_seconds(NOW.seconds() + i64::from(byte));
+        let key = ApiKeyRecord { created_at: made, ..named(&owner.id, byte, "key") };
+        store.insert_api_key(&key).await.expect("inserted");
+        keys.push(key);
+    }
+    let [third, second, first] = <[_; 3]>::try_from(keys).expect("three were made");
+
+    let list = async |owner, offset, limit| store.api_keys_of(owner, offset, limit).await.expect("readable");
+
+    assert_eq!(list(None, 0, 10).await, [first.clone(), second.clone(), third.clone()]);
+    assert_eq!(list(None, 1, 1).await, [second]);
+    assert_eq!(list(Some(&ada.id), 0, 10).await, [first, third.clone()]);
+    assert_eq!(list(Some(&ada.id), 1, u64::MAX).await, [third]);
+    assert_eq!(list(Some(&UserId::mint()), 0, 10).await, []);
+}
+
+async fn keys_are_sealed_anew<S: AccountStore>(store: &S) {
+    let ada = inserted(store, "ada").await;
+    let key = key(&ada.id, 1);
+    store.replace_api_key(&ada.id, Some(&key)).await.expect("saved");
+
+    let sealed = ApiKeyRecord { sealed: Some(SealedKey(vec![7])), ending: "cafe".into(), ..key };
+    let unknown = ApiKeyRecord { id: ApiKeyId::mint(), ..sealed.clone() };
+    store.reseal_api_keys(&[sealed.clone(), unknown]).await.expect("saved");
+
+    assert_eq!(store.api_keys().await.expect("readable"), [sealed]);
+}
+
     let key = key(&ada.id, 1);
     store.replace_api_key(&ada.id, Some(&key)).await.expect("saved");
 

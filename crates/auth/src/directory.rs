@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use breezeway_core::{ApiKeyId, Credential, GroupId, Principal, Role, UnixTime, UserId};
+use breezeway_core::{ApiKeyId, Credential, GroupId, KeyRules, Principal, Role, UnixTime, UserId};
 
 use crate::{Account, ApiKeyRecord, Group, KeyHash};
 
@@ -22,11 +22,13 @@ struct Known {
     name: Arc<str>,
     email: Arc<str>,
     groups: Arc<[GroupId]>,
+    /// Where its keys are.
+    keys: Vec<Place>,
     seen: Seen,
 }
 
 impl Known {
-    fn principal(&self, credential: Credential) -> Principal {
+    fn principal(&self, credential: Credential, rules: Option<Arc<KeyRules>>) -> Principal {
         Principal {
             user: self.account.id.clone(),
             role: self.account.role,
@@ -34,27 +36,57 @@ impl Known {
             email: self.email.clone(),
             groups: self.groups.clone(),
             credential,
-            rules: None,
+            rules,
         }
     }
 }
 
-/// A key in memory.
+/// Where a key is looked for: half of its hash, which no two keys share by chance.
+type Place = [u8; 16];
+
+fn place(hash: &KeyHash) -> Place {
+    hash.0.first_chunk().copied().unwrap_or_default()
+}
+
+/// What a request with a key asks for. What only a list of keys shows stays in the store.
 struct Held {
-    record: Arc<ApiKeyRecord>,
+    hash: KeyHash,
+    id: ApiKeyId,
+    owner: UserId,
+    expires_at: Option<UnixTime>,
+    /// `None` unless something is narrowed; an end narrows too, for a key that could make others
+    /// would outlive it in them.
+    rules: Option<Arc<KeyRules>>,
     seen: Seen,
 }
 
+impl Held {
+    fn new(record: &ApiKeyRecord, owner: UserId) -> Self {
+        let narrows = record.expires_at.is_some() || record.rules != KeyRules::default();
+        Self {
+            hash: record.hash,
+            id: record.id.clone(),
+            owner,
+            expires_at: record.expires_at,
+            rules: narrows.then(|| Arc::new(record.rules.clone())),
+            seen: Seen::new(record.last_used_at.unwrap_or_default()),
+        }
+    }
+}
+
 /// When something was last seen, to the minute: between two notes nothing is written.
-#[derive(Clone)]
-struct Seen(Arc<AtomicI64>);
+struct Seen(AtomicI64);
 
 /// How old a note must be before a new one is worth it, in seconds.
 const ROUGHLY: i64 = 60;
 
 impl Seen {
     fn new(at: UnixTime) -> Self {
-        Self(Arc::new(AtomicI64::new(at.seconds())))
+        Self(AtomicI64::new(at.seconds()))
+    }
+
+    fn at(&self) -> UnixTime {
+        UnixTime::from_seconds(self.0.load(Ordering::Relaxed))
     }
 
     /// Whether this use is to be noted; of many at once, one is.
@@ -70,8 +102,7 @@ struct Maps {
     accounts: HashMap<UserId, Known>,
     emails: HashMap<Arc<str>, UserId>,
     admins: usize,
-    keys: HashMap<KeyHash, Held>,
-    keys_by_owner: HashMap<UserId, KeyHash>,
+    keys: HashMap<Place, Held>,
     groups: HashMap<GroupId, Arc<Group>>,
 }
 
@@ -86,10 +117,16 @@ impl Maps {
         }
     }
 
-    fn forget_key(&mut self, owner: &UserId) {
-        if let Some(hash) = self.keys_by_owner.remove(owner) {
-            self.keys.remove(&hash);
-        }
+    /// Forget those keys of an account that are `gone`.
+    fn forget_keys(&mut self, owner: &UserId, gone: impl Fn(&ApiKeyId) -> bool) {
+        let Some(known) = self.accounts.get_mut(owner) else { return };
+        known.keys.retain(|place| {
+            let is_gone = self.keys.get(place).is_none_or(|held| gone(&held.id));
+            if is_gone {
+                self.keys.remove(place);
+            }
+            !is_gone
+        });
     }
 }
 
@@ -150,11 +187,11 @@ impl Directory {
         if known.account.session_stamp != stamp {
             return Some(Err(StaleStamp));
         }
-        Some(Ok((known.principal(credential), known.seen.note(now))))
+        Some(Ok((known.principal(credential, None), known.seen.note(now))))
     }
 
     pub(crate) fn principal(&self, id: &UserId, credential: Credential) -> Option<Principal> {
-        self.read().accounts.get(id).map(|known| known.principal(credential))
+        self.read().accounts.get(id).map(|known| known.principal(credential, None))
     }
 
     /// Note that an account is in use; answers with the time if that is worth writing down.
@@ -166,11 +203,12 @@ impl Directory {
     pub(crate) fn put_account(&self, account: Account) -> Arc<Account> {
         let mut maps = self.write();
         let account = Arc::new(account);
-        let (mut groups, mut seen) = (None, None);
+        let (mut groups, mut keys, mut seen) = (None, Vec::new(), None);
         if let Some(before) = maps.accounts.remove(&account.id) {
             maps.emails.remove(&before.email);
             maps.admins -= usize::from(before.account.role == Role::Admin);
             groups = Some(before.groups);
+            keys = before.keys;
             seen = Some(before.seen);
         }
         let email: Arc<str> = account.email.as_str().into();
@@ -182,6 +220,7 @@ impl Directory {
                 name: account.name.as_str().into(),
                 email,
                 groups: groups.unwrap_or_default(),
+                keys,
                 seen: seen.unwrap_or_else(|| Seen::new(account.last_active_at)),
                 account: account.clone(),
             },
@@ -191,10 +230,10 @@ impl Directory {
 
     pub(crate) fn remove_account(&self, id: &UserId) {
         let mut maps = self.write();
+        maps.forget_keys(id, |_| true);
         let Some(before) = maps.accounts.remove(id) else { return };
         maps.emails.remove(&before.email);
         maps.admins -= usize::from(before.account.role == Role::Admin);
-        maps.forget_key(id);
         for group in before.groups.iter() {
             if let Some(group) = maps.groups.get_mut(group) {
                 Arc::make_mut(group).members.remove(id);
@@ -204,31 +243,62 @@ impl Directory {
 
     // --- keys
 
+    /// The answer to a key that is known and has not ended; others are all alike.
     pub(crate) fn by_key(&self, hash: &KeyHash, now: UnixTime) -> Option<KeyUse> {
         let maps = self.read();
-        let held = maps.keys.get(hash)?;
-        let known = maps.accounts.get(&held.record.owner)?;
+        let held = maps.keys.get(&place(hash)).filter(|held| held.hash.same_as(hash))?;
+        if held.expires_at.is_some_and(|end| end <= now) {
+            return None;
+        }
+        let known = maps.accounts.get(&held.owner)?;
         Some(KeyUse {
-            principal: known.principal(Credential::ApiKey(held.record.id.clone())),
-            key: held.seen.note(now).then(|| held.record.id.clone()),
+            principal: known.principal(Credential::ApiKey(held.id.clone()), held.rules.clone()),
+            key: held.seen.note(now).then(|| held.id.clone()),
             account: known.seen.note(now),
         })
     }
 
-    pub(crate) fn key_of(&self, owner: &UserId) -> Option<Arc<ApiKeyRecord>> {
-        let maps = self.read();
-        maps.keys_by_owner.get(owner).and_then(|hash| maps.keys.get(hash)).map(|held| held.record.clone())
+    /// How many keys an account has.
+    pub(crate) fn count_keys(&self, owner: &UserId) -> usize {
+        self.read().accounts.get(owner).map_or(0, |known| known.keys.len())
     }
 
-    /// Replace the key of an account by this one, or by none.
-    pub(crate) fn put_key(&self, owner: &UserId, key: Option<ApiKeyRecord>) {
+    /// `owner`, if one of its keys has this id.
+    pub(crate) fn owner_of(&self, id: &ApiKeyId, owner: &UserId) -> Option<UserId> {
+        let maps = self.read();
+        let mut held = maps.accounts.get(owner)?.keys.iter().filter_map(|place| maps.keys.get(place));
+        held.find(|held| held.id == *id).map(|held| held.owner.clone())
+    }
+
+    /// Whose key has this id. Looks at all of them, so it is for admins, not for requests.
+    pub(crate) fn owner_of_any(&self, id: &ApiKeyId) -> Option<UserId> {
+        self.read().keys.values().find(|held| held.id == *id).map(|held| held.owner.clone())
+    }
+
+    /// When a key was last used as far as memory knows; `None` if it knows nothing newer.
+    pub(crate) fn key_seen(&self, hash: &KeyHash) -> Option<UnixTime> {
+        self.read().keys.get(&place(hash)).map(|held| held.seen.at()).filter(|at| *at > UnixTime::default())
+    }
+
+    /// Insert a key, or replace the one with its hash. One whose owner is not there stays away.
+    pub(crate) fn put_key(&self, record: &ApiKeyRecord) {
         let mut maps = self.write();
-        maps.forget_key(owner);
-        if let Some(record) = key.map(Arc::new) {
-            maps.keys_by_owner.insert(owner.clone(), record.hash);
-            let seen = Seen::new(record.last_used_at.unwrap_or_default());
-            maps.keys.insert(record.hash, Held { record, seen });
+        let Some((owner, known)) = maps.accounts.get_key_value(&record.owner) else { return };
+        let place = place(&record.hash);
+        let (owner, is_new) = (owner.clone(), !known.keys.contains(&place));
+        let mut held = Held::new(record, owner);
+        if let Some(before) = maps.keys.get(&place) {
+            held.seen = Seen::new(before.seen.at());
         }
+        maps.keys.insert(place, held);
+        if let Some(known) = maps.accounts.get_mut(&record.owner).filter(|_| is_new) {
+            known.keys.push(place);
+        }
+    }
+
+    /// Forget one key of an account.
+    pub(crate) fn remove_key(&self, owner: &UserId, id: &ApiKeyId) {
+        self.write().forget_keys(owner, |key| key == id);
     }
 
     // --- groups
@@ -270,18 +340,12 @@ impl Directory {
 
     // --- uses
 
-    /// Show in the accounts and keys themselves when they were last used.
-    pub(crate) fn touch(&self, accounts: &[(UserId, UnixTime)], keys: &[(UserId, UnixTime)]) {
+    /// Show in the accounts themselves when they were last used.
+    pub(crate) fn touch(&self, accounts: &[(UserId, UnixTime)]) {
         let mut maps = self.write();
         for (id, at) in accounts {
             if let Some(known) = maps.accounts.get_mut(id) {
                 Arc::make_mut(&mut known.account).last_active_at = *at;
-            }
-        }
-        for (owner, at) in keys {
-            let hash = maps.keys_by_owner.get(owner).copied();
-            if let Some(held) = hash.and_then(|hash| maps.keys.get_mut(&hash)) {
-                Arc::make_mut(&mut held.record).last_used_at = Some(*at);
             }
         }
     }

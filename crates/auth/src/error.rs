@@ -42,6 +42,29 @@ pub enum Error {
     KeySealed,
     /// Signing up is switched off.
     #[error("signing up is switched off")]
+    /// A key with limits of its own was used where it could free itself of them.
+    #[error("an API key with limits of its own may not manage keys or accounts")]
+    NarrowedKey,
+    /// The key may change nothing, and this would.
+    #[error("the API key may only read")]
+    ReadOnlyKey,
+    /// A field of a key that makes no sense.
+    #[error("the `{field}` of an API key cannot be that: {why}")]
+    InvalidKey {
+        /// The field's name in the API.
+        field: &'static str,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The account has as many keys as an account may have.
+    #[error("an account has at most {0} API keys")]
+    TooManyKeys(usize),
+    /// No such key, or it is somebody else's.
+    #[error("the API key does not exist")]
+    NoSuchKey,
+    /// The key without a name was to be changed; it is replaced instead.
+    #[error("the account's unnamed key cannot be changed, only replaced")]
+    UnnamedKey,
     SignupClosed,
     /// The address is no address.
     #[error("the email address is not valid")]
@@ -61,7 +84,7 @@ pub enum Error {
     /// The old password given for a change is wrong.
     #[error("the password is wrong")]
     WrongPassword,
-    /// Too many sign-ins for one address.
+    /// Too many sign-ins for one address; one more is looked at after this long.
     #[error("too many attempts")]
     Throttled,
     /// No such account.
@@ -114,18 +137,25 @@ impl Classify for Error {
             | Self::KeysNotAllowed
             | Self::SignupClosed
             | Self::LastAdmin => ErrorKind::Forbidden,
-            Self::NoKey | Self::NoSuchAccount(_) | Self::NoSuchGroup => ErrorKind::NotFound,
+            Self::NoKey | Self::NoSuchKey | Self::NoSuchAccount(_) | Self::NoSuchGroup => ErrorKind::NotFound,
             Self::InvalidEmail
             | Self::InvalidSetting { .. }
             | Self::PasswordTooLong
             | Self::PasswordTooWeak
             | Self::WrongCredentials
             | Self::WrongPassword => ErrorKind::Invalid,
-            Self::EmailTaken | Self::KeySealed | Self::SingleUser { .. } => ErrorKind::Conflict,
-            Self::Throttled => ErrorKind::RateLimited,
+            Self::EmailTaken
+            | Self::KeySealed
+            | Self::SingleUser { .. }
+            | Self::TooManyKeys(_)
+            | Self::UnnamedKey => ErrorKind::Conflict,
+            Self::Throttled(_) => ErrorKind::RateLimited,
+            | Self::NarrowedKey
+            | Self::ReadOnlyKey
             Self::Lane(lane) => lane.kind(),
             Self::Store(store) => store.kind(),
             Self::Crypto(_) | Self::EmptySecret => ErrorKind::Internal,
         }
+            | Self::InvalidKey { .. }
     }
 }

@@ -21,7 +21,7 @@ pub mod conformance;
 
 pub use self::{
     account::{Account, AccountChange, NewAccount, Profile},
-    api_key::{ApiKeyRecord, KeyHash, SealedKey},
+    api_key::{ApiKeyRecord, KeyChange, KeyHash, NewKey, SealedKey},
     error::{Error, Result},
     group::{Group, GroupChange},
     memory::MemoryAccounts,

@@ -18,7 +18,7 @@ pub struct MemoryAccounts(Arc<Mutex<Rows>>);
 #[derive(Debug, Default)]
 struct Rows {
     accounts: HashMap<UserId, Account>,
-    keys: HashMap<UserId, ApiKeyRecord>,
+    keys: Vec<ApiKeyRecord>,
     groups: HashMap<GroupId, Group>,
 }
 
@@ -75,15 +75,61 @@ impl AccountStore for MemoryAccounts {
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError> {
-        Ok(self.rows().keys.values().cloned().collect())
+        Ok(self.rows().keys.clone())
+    }
+
+    async fn api_keys_of(
+        &self,
+        owner: Option<&UserId>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let [offset, limit] = [offset, limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let rows = self.rows();
+        let keys = rows.keys.iter().filter(|key| owner.is_none_or(|owner| key.owner == *owner));
+        let mut keys: Vec<_> = keys.cloned().collect();
+        keys.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        Ok(keys.into_iter().skip(offset).take(limit).collect())
     }
 
     async fn replace_api_key(&self, owner: &UserId, key: Option<&ApiKeyRecord>) -> Result<(), StoreError> {
         let mut rows = self.rows();
-        match key {
-            Some(key) => rows.keys.insert(owner.clone(), key.clone()),
-            None => rows.keys.remove(owner),
-        };
+        rows.keys.retain(|known| known.owner != *owner || known.name.is_some());
+        rows.keys.extend(key.cloned());
+        Ok(())
+    }
+
+    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError> {
+        self.rows().keys.push(key.clone());
+        Ok(())
+    }
+
+    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError> {
+        let mut rows = self.rows();
+        let found = rows.keys.iter_mut().find(|known| known.id == key.id);
+        let found = found.map(|known| {
+            known.name.clone_from(&key.name);
+            known.rules = key.rules.clone();
+            known.expires_at = key.expires_at;
+        });
+        Ok(found.is_some())
+    }
+
+    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
+        let mut rows = self.rows();
+        let before = rows.keys.len();
+        rows.keys.retain(|key| key.id != *id);
+        Ok(rows.keys.len() < before)
+    }
+
+    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        for key in keys {
+            if let Some(known) = rows.keys.iter_mut().find(|known| known.id == key.id) {
+                known.sealed.clone_from(&key.sealed);
+                known.ending.clone_from(&key.ending);
+            }
+        }
         Ok(())
     }
 
@@ -99,7 +145,7 @@ impl AccountStore for MemoryAccounts {
             }
         }
         let keys: HashMap<_, _> = keys.iter().map(|(id, at)| (id, *at)).collect();
-        for key in rows.keys.values_mut() {
+        for key in &mut rows.keys {
             if let Some(at) = keys.get(&key.id) {
                 key.last_used_at = Some(*at);
             }

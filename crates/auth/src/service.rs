@@ -115,7 +115,8 @@ impl Auth {
         Ok(principal)
     }
 
-    /// Whether a key may be used for a path (always true for sessions).
+    /// Whether a key may be used for a path (always true for sessions): by its own rules, and by those
+    /// for all keys.
     ///
     /// # Errors
     /// [`Error::EndpointNotAllowed`] if it may not.
@@ -123,6 +124,9 @@ impl Auth {
         let Credential::ApiKey(_) = principal.credential else { return Ok(()) };
         let settings = self.settings();
         if !settings.restrict_api_key_endpoints {
+        if principal.rules.as_ref().is_some_and(|rules| !rules.allows_path(path)) {
+            return Err(Error::EndpointNotAllowed);
+        }
             return Ok(());
         }
         let allowed = settings.api_keys_allowed_endpoints.iter().any(|allowed| {
@@ -196,7 +200,7 @@ impl Auth {
         if !self.settings().enable_api_keys || !self.has_permission(&principal, "features.api_keys") {
             return Err(Error::ApiKeysOff);
         }
-        self.0.uses.note_key(used.key, &principal.user, now);
+        self.0.uses.note_key(used.key, now);
         self.0.uses.note_account(&principal.user, used.account.then_some(now));
         Ok(principal)
     }

@@ -32,7 +32,16 @@ pub trait AccountStore: Send + Sync + 'static {
     /// All keys.
     async fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError>;
 
-    /// Replace all keys of an account by this one, or by none.
+    /// Keys in the order they were made, those of one account or all: at most `limit` after the first
+    /// `offset`.
+    async fn api_keys_of(
+        &self,
+        owner: Option<&UserId>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<ApiKeyRecord>, StoreError>;
+
+    /// Replace the unnamed key of an account by this one, or by none. Its named keys stay.
     async fn replace_api_key(&self, owner: &UserId, key: Option<&ApiKeyRecord>) -> Result<(), StoreError>;
 
     /// Note when accounts and keys were last used, in one go.
@@ -51,3 +60,15 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Delete a group.
     async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError>;
 }
+    /// Insert a named key.
+    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError>;
+
+    /// Write name, rules and end of a key; answers whether it was there.
+    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError>;
+
+    /// Delete one key; answers whether it was there.
+    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError>;
+
+    /// Write the seals and endings of keys, in one go. Keys that are not there stay away.
+    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError>;
+

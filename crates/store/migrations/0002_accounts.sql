@@ -1,5 +1,34 @@
 -- Keys: what a key is called, what it may do less than its account, when it ends.
 
+CREATE TABLE api_keys_next (
+    id TEXT PRIMARY KEY NOT NULL,
+    owner TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    -- Given by its owner; NULL for the one key that the owner can have shown again.
+    name TEXT,
+    -- SHA-256 of the key.
+    hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+    -- The key, encrypted by the accounts crate; useless without the server's secret. NULL for keys
+    -- that are shown once.
+    sealed BLOB,
+    -- The last characters of the key, for lists; empty where they were not noted.
+    ending TEXT NOT NULL,
+    -- What it may do less than its owner, as a JSON object; NULL if nothing.
+    rules TEXT,
+    expires_at INTEGER,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT;
+
+INSERT INTO api_keys_next (id, owner, hash, sealed, ending, created_at, last_used_at)
+SELECT id, owner, hash, sealed, '', created_at, last_used_at FROM api_keys;
+
+DROP TABLE api_keys;
+ALTER TABLE api_keys_next RENAME TO api_keys;
+
+CREATE INDEX api_keys_by_owner ON api_keys (owner, created_at, id);
+CREATE INDEX api_keys_by_creation ON api_keys (created_at, id);
+CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
+
 -- Audit log.
 
 -- Usage ledger.

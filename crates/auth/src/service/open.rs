@@ -93,7 +93,7 @@ async fn read_directory(store: &dyn AccountStore) -> Result<Directory> {
         directory.put_group(group);
     }
     for key in store.api_keys().await? {
-        directory.put_key(&key.owner.clone(), Some(key));
+        directory.put_key(&key);
     }
     Ok(directory)
 }

@@ -21,7 +21,7 @@ pub(super) struct Uses(Mutex<Gathered>);
 #[derive(Default)]
 struct Gathered {
     accounts: HashMap<UserId, UnixTime>,
-    keys: HashMap<ApiKeyId, (UserId, UnixTime)>,
+    keys: HashMap<ApiKeyId, UnixTime>,
 }
 
 impl Uses {
@@ -31,9 +31,9 @@ impl Uses {
         }
     }
 
-    pub(super) fn note_key(&self, key: Option<ApiKeyId>, owner: &UserId, at: UnixTime) {
+    pub(super) fn note_key(&self, key: Option<ApiKeyId>, at: UnixTime) {
         if let Some(key) = key {
-            self.gathered(|uses| uses.keys.insert(key, (owner.clone(), at)));
+            self.gathered(|uses| uses.keys.insert(key, at));
         }
     }
 
@@ -70,8 +70,7 @@ impl Auth {
     async fn write_uses(&self) -> Result<()> {
         let uses = self.0.uses.take();
         let accounts: Vec<_> = uses.accounts.iter().map(|(id, at)| (id.clone(), *at)).collect();
-        let keys: Vec<_> = uses.keys.iter().map(|(id, (_, at))| (id.clone(), *at)).collect();
-        let owners: Vec<_> = uses.keys.values().cloned().collect();
+        let keys: Vec<_> = uses.keys.iter().map(|(id, at)| (id.clone(), *at)).collect();
         for batch in accounts.chunks(BATCH) {
             if let Err(failure) = self.0.store.touch(batch, &[]).await {
                 self.0.uses.put_back(uses);
@@ -84,7 +83,7 @@ impl Auth {
                 return Err(failure.into());
             }
         }
-        self.0.directory.touch(&accounts, &owners);
+        self.0.directory.touch(&accounts);
         Ok(())
     }
 }

@@ -238,11 +238,12 @@ fn values_read_back_as_written() {
 
     let read = pool.read("look", |tx| {
         tx.query_one("SELECT ?1 AS a, ?2 AS b, ?3 AS c, ?4 AS d, ?5 AS e", &values, |row| {
-            Ok((row.text("a")?, row.integer("b")?, row.bool("c")?, row.opt_text("d")?, row.blob("e")?))
+            let bytes = row.opt_bytes("e", |bytes| Some(bytes.to_vec()))?;
+            Ok((row.text("a")?, row.integer("b")?, row.bool("c")?, row.opt_text("d")?, bytes))
         })
     });
 
-    assert_eq!(read.expect("read"), ("Grüße\0日本".to_owned(), i64::MAX, true, None, vec![0, 255]));
+    assert_eq!(read.expect("read"), ("Grüße\0日本".to_owned(), i64::MAX, true, None, Some(vec![0, 255])));
 }
 
 #[test]
@@ -256,4 +257,34 @@ fn an_unreadable_value_is_named_and_not_shown() {
 
     let refused = refused.expect_err("a text is no number").to_string();
     assert!(refused.contains("size_bytes") && !refused.contains("private"), "{refused}");
+}
+
+#[test]
+fn a_key_of_the_first_release_becomes_the_unnamed_one() {
+    let folder = folder();
+    let before = Pool::open_with(&config(&folder), &MIGRATIONS[..1]).expect("opened");
+    before
+        .write("fill", |tx| {
+            tx.execute(
+                "INSERT INTO accounts VALUES ('ada', 'a@b.c', 'Ada', 'user', '', '{}', '', '', 1, 1, 1)",
+                &[],
+            )?;
+            tx.execute("INSERT INTO api_keys VALUES ('k', 'ada', zeroblob(32), x'0102', 7, 9)", &[])
+        })
+        .expect("filled");
+    drop(before);
+
+    let pool = Pool::open(&config(&folder)).expect("upgraded");
+
+    let keys = pool.read("look", |tx| {
+        tx.query("SELECT *, name IS NULL AND rules IS NULL AS plain FROM api_keys", &[], |row| {
+            let sealed = row.opt_bytes("sealed", |bytes| Some(bytes.to_vec()))?;
+            let times =
+                (row.integer("created_at")?, row.opt_time("last_used_at")?, row.opt_time("expires_at")?);
+            Ok((row.text("id")?, row.text("owner")?, sealed, row.bool("plain")?, times))
+        })
+    });
+    let used = Some(breezeway_core::UnixTime::from_seconds(9));
+    let expected = ("k".to_owned(), "ada".to_owned(), Some(vec![1, 2]), true, (7, used, None));
+    assert_eq!(keys.expect("read"), [expected]);
 }

@@ -149,10 +149,6 @@ impl<'r> Row<'r> {
         Ok(self.get::<Option<i64>>(column)?.map(UnixTime::from_seconds))
     }
 
-    pub(crate) fn blob(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
-        self.get(column)
-    }
-
     pub(crate) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
         self.get(column)
     }

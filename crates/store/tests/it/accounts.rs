@@ -2,8 +2,8 @@ use std::{collections::BTreeSet, future, sync::mpsc};
 
 use breezeway_auth::{Account, AccountStore, ApiKeyRecord, Group, KeyHash, PasswordHash, SealedKey};
 use breezeway_core::{
-    ApiKeyId, Classify, ErrorKind, GroupId, Lane, LaneConfig, Role, SettingsStore, StoreError, UnixTime,
-    UserId,
+    ApiKeyId, Classify, ErrorKind, GroupId, KeyRules, Lane, LaneConfig, Role, SettingsStore, StoreError,
+    UnixTime, UserId,
 };
 use breezeway_store::{Store, StoreConfig};
 use serde_json::{Map, Value, json};
@@ -35,8 +35,12 @@ fn key(owner: &UserId, number: u8) -> ApiKeyRecord {
     ApiKeyRecord {
         id: ApiKeyId::mint(),
         owner: owner.clone(),
+        name: None,
         hash: KeyHash([number; 32]),
-        sealed: SealedKey(vec![number, 0, 255]),
+        sealed: Some(SealedKey(vec![number, 0, 255])),
+        ending: "beef".to_owned(),
+        rules: KeyRules::default(),
+        expires_at: None,
         created_at: at(i64::from(number)),
         last_used_at: None,
     }

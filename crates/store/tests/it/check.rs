@@ -98,7 +98,7 @@ async fn a_log_that_contradicts_the_chunks_is_found() {
 #[tokio::test]
 async fn accounts_groups_and_models_are_looked_at_too() {
     finds(
-        "INSERT INTO api_keys VALUES ('k', 'nobody', zeroblob(32), zeroblob(1), 0, NULL)",
+        "INSERT INTO api_keys VALUES ('k', 'nobody', NULL, zeroblob(32), zeroblob(1), '', NULL, NULL, 0, NULL)",
         "key `k` belongs to no account",
     )
     .await;

@@ -215,6 +215,26 @@ impl AccountStore for Held {
     }
     async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError> {
         self.inner.delete_group(id).await
+    async fn api_keys_of(
+        &self,
+        owner: Option<&UserId>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        self.inner.api_keys_of(owner, offset, limit).await
+    }
+    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError> {
+        self.inner.insert_api_key(key).await
+    }
+    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError> {
+        self.inner.update_api_key(key).await
+    }
+    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
+        self.inner.delete_api_key(id).await
+    }
+    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
+        self.inner.reseal_api_keys(keys).await
+    }
     }
 }
 
