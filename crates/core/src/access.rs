@@ -64,6 +64,12 @@ impl Grants {
         self.0.iter()
     }
 
+    /// The list without the lines for one grantee.
+    #[must_use]
+    pub fn without(&self, grantee: &Grantee) -> Self {
+        Self(self.0.iter().filter(|grant| grant.grantee != *grantee).cloned().collect())
+    }
+
     /// Whether the list has no lines.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

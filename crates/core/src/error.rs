@@ -7,6 +7,8 @@
 
 use std::error::Error;
 
+use crate::UserId;
+
 /// How a caller should read a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -48,6 +50,9 @@ pub enum StoreError {
     /// A uniqueness rule stood in the way; the text names it.
     #[error("`{0}` already exists")]
     Taken(&'static str),
+    /// Nothing more may belong to this account: it is being deleted, or is gone.
+    #[error("account `{0}` is being deleted or gone")]
+    Departed(UserId),
     /// The store has more to do than its queue holds.
     #[error("the store is overloaded")]
     Overloaded,
@@ -80,6 +85,7 @@ impl Classify for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Taken(_) => ErrorKind::Conflict,
+            Self::Departed(_) => ErrorKind::Unauthenticated,
             Self::Overloaded => ErrorKind::Overloaded,
             Self::Failed { .. } | Self::Unreadable { .. } => ErrorKind::Internal,
         }

@@ -15,6 +15,7 @@ use crate::{
 
 mod blobs;
 mod collections;
+mod depart;
 mod named;
 mod rights;
 
@@ -300,19 +301,7 @@ impl Library {
         if !principal.is_admin() {
             return Err(Error::AdminsOnly);
         }
-        let query = FileQuery {
-            order: FileOrder::OldestFirst,
-            slice: Slice { offset: 0, limit: DELETED_AT_ONCE },
-            ..FileQuery::default()
-        };
-        loop {
-            let ids: Vec<FileId> =
-                self.store.files(&query).await?.items.into_iter().map(|file| file.id).collect();
-            if ids.is_empty() {
-                return Ok(());
-            }
-            self.delete_files(&ids).await?;
-        }
+        self.delete_files_like(&FileQuery::default()).await
     }
 
     /// Make the index anew; for admins. Every collection is deleted, every vector forgotten, and every

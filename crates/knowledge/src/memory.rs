@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use breezeway_core::{CollectionId, FileId, UnixTime};
+use breezeway_core::{CollectionId, FileId, Grantee, Grants, StoreError, UnixTime, UserId};
 use breezeway_embedding::{Fingerprint, Vector};
 
 use crate::{
@@ -58,6 +58,7 @@ struct State {
     last_chunk: u32,
     vectors: HashMap<(Fingerprint, ChunkHash), Vector>,
     log: Vec<LogEntry>,
+    departed: HashSet<Grantee>,
     /// Lets a test see what happens to the bytes of a file that cannot be inserted.
     #[cfg(test)]
     refuses_files: bool,
@@ -80,6 +81,18 @@ struct CollectionRow {
 impl State {
     fn blob_in_use(&self, blob: &BlobHash) -> bool {
         self.files.values().any(|row| row.file.blob == *blob)
+    }
+
+    fn refuse_departed(&self, owner: &UserId) -> Result<(), StoreError> {
+        if self.departed.contains(&Grantee::User(owner.clone())) {
+            return Err(StoreError::Departed(owner.clone()));
+        }
+        Ok(())
+    }
+
+    /// An access list without lines for who has departed.
+    fn to_those_who_stay(&self, grants: &Grants) -> Grants {
+        grants.iter().filter(|grant| !self.departed.contains(&grant.grantee)).cloned().collect()
     }
 
     fn append(&mut self, file: &FileId, chunks: ChunkRange, op: LogOp) {

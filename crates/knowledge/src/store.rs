@@ -6,7 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
-use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+use breezeway_core::{CollectionId, FileId, Grantee, StoreError, UnixTime, UserId};
 use breezeway_embedding::{Fingerprint, Vector};
 use serde_json::Value;
 
@@ -49,6 +49,8 @@ pub struct Page<T> {
 ///   no other chunk uses, and appends `Removed` to the chunk log if it had chunks;
 /// - lists are ordered totally (ties by id, rising), so that slices neither repeat nor skip entries;
 /// - a change of a collection or of its members by hand sets its `updated_at`;
+/// - once an account has departed, inserting anything for it is `StoreError::Departed`, and lines of
+///   access lists that name departed accounts and groups are left out;
 /// - texts are compared "in any case" for ASCII letters at least.
 #[async_trait]
 pub trait LibraryStore: Send + Sync + 'static {
@@ -161,6 +163,15 @@ pub trait LibraryStore: Send + Sync + 'static {
 
     /// The collections that hold a file.
     async fn collections_of(&self, file: &FileId) -> Result<Vec<Collection>, StoreError>;
+
+    /// Have an account or group depart for good: from now on nothing is inserted for it or granted to
+    /// it, and what was granted to it is not any more. What belongs to it stays until it is deleted or
+    /// handed over. Doing so again is no error.
+    async fn depart(&self, who: &Grantee) -> Result<(), StoreError>;
+
+    /// Have all files and collections of one account belong to another; collections that were made by
+    /// writing to a name of the first are deleted, their files are not.
+    async fn hand_over(&self, from: &UserId, to: &UserId) -> Result<(), StoreError>;
 }
 
 /// A worker's right to process a file until its lease runs out.

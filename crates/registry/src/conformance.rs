@@ -23,6 +23,7 @@ pub async fn model_store<S: ModelStore>(fresh: impl AsyncFn() -> S) {
     deleting_answers_whether_there_was_one(&fresh().await).await;
     replacing_leaves_exactly_the_given_ones(&fresh().await).await;
     replacing_by_nothing_leaves_nothing(&fresh().await).await;
+    nothing_is_saved_for_or_granted_to_who_has_departed(&fresh().await).await;
 }
 
 /// A plain overlay for a suite: `id` on top of `base`, made at `made_at`.
@@ -161,4 +162,41 @@ async fn replacing_by_nothing_leaves_nothing<S: ModelStore>(store: &S) {
     store.replace_overlays(&[]).await.expect("overlays can be replaced");
 
     assert_eq!(stored(store).await, []);
+}
+
+async fn nothing_is_saved_for_or_granted_to_who_has_departed<S: ModelStore>(store: &S) {
+    let (eve, staff) = (UserId::mint(), GroupId::mint());
+    let line = |grantee: Grantee| AccessGrant { grantee, permission: Permission::Read };
+    let grants = Grants::new([
+        AccessGrant::PUBLIC_READ,
+        line(Grantee::User(eve.clone())),
+        line(Grantee::Group(staff.clone())),
+    ]);
+    let only_public = Grants::new([AccessGrant::PUBLIC_READ]);
+    let shared = Overlay { grants: grants.clone(), ..overlay("shared", None, 1) };
+    let own = Overlay { owner: eve.clone(), ..overlay("own", None, 2) };
+    store.insert_overlay(&shared).await.expect("a new id can be inserted");
+    store.insert_overlay(&own).await.expect("a new id can be inserted");
+
+    store.depart(&Grantee::User(eve.clone())).await.expect("an account departs");
+    store.depart(&Grantee::Group(staff)).await.expect("a group departs");
+    store.depart(&Grantee::User(eve.clone())).await.expect("departing again is no error");
+
+    let public = Overlay { grants: only_public, ..shared.clone() };
+    assert_eq!(stored(store).await, [public.clone(), own.clone()], "grants go, overlays stay");
+    store.save_overlays(std::slice::from_ref(&shared)).await.expect("it can be saved");
+    assert_eq!(stored(store).await[0], public, "an old list grants them nothing");
+    let new = Overlay { owner: eve.clone(), ..overlay("new", None, 3) };
+    let refused = [
+        store.insert_overlay(&new).await,
+        store.save_overlays(std::slice::from_ref(&own)).await,
+        store.replace_overlays(&[new]).await,
+    ];
+    for answer in refused {
+        assert!(matches!(answer, Err(StoreError::Departed(id)) if id == eve), "they get nothing new");
+    }
+    assert_eq!(stored(store).await, [public.clone(), own.clone()], "a refused change changes nothing");
+    let inherited = Overlay { owner: public.owner.clone(), ..own };
+    store.save_overlays(std::slice::from_ref(&inherited)).await.expect("somebody else's can be saved");
+    assert_eq!(stored(store).await, [public, inherited]);
 }

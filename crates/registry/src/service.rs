@@ -1,5 +1,6 @@
 //! The registry: which models there are, who may use them, and who serves them.
 
+mod depart;
 mod overlays;
 mod refresh;
 

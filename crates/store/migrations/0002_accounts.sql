@@ -36,3 +36,12 @@ CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
 -- External identities.
 
 -- Access.
+CREATE TABLE departed (
+    -- Accounts and groups that are deleted, written down before anything of theirs is: a request of
+    -- theirs that is still under way must not leave something behind. Ids are never given again.
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'group')),
+    id TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX collections_by_owner ON collections (owner);

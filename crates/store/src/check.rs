@@ -41,6 +41,39 @@ const RULES: &[(&str, &str)] = &[
          WHERE resource_type = 'model' AND resource_id NOT IN (SELECT id FROM models)",
     ),
     (
+        "file `{}` belongs to an account that was deleted",
+        "SELECT id FROM files WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "collection `{}` belongs to an account that was deleted",
+        "SELECT id FROM collections WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "model `{}` belongs to an account that was deleted",
+        "SELECT id FROM models WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "an access list names account `{}`, which was deleted",
+        "SELECT DISTINCT grantee_id AS id FROM grants WHERE grantee_type = 'user' \
+         AND grantee_id IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND grantee_id NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "an access list names group `{}`, which was deleted",
+        "SELECT DISTINCT grantee_id AS id FROM grants WHERE grantee_type = 'group' \
+         AND grantee_id IN (SELECT id FROM departed WHERE kind = 'group') \
+         AND grantee_id NOT IN (SELECT id FROM groups)",
+    ),
+    (
+        "a membership names account `{}`, which was deleted",
+        "SELECT DISTINCT user_id AS id FROM group_members \
+         WHERE user_id IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND user_id NOT IN (SELECT id FROM accounts)",
+    ),
+    (
         "a membership names collection `{}`, which does not exist",
         "SELECT DISTINCT collection_id AS id FROM collection_files \
          WHERE collection_id NOT IN (SELECT id FROM collections)",

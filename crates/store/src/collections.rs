@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     db::{Row, Tx},
-    files,
+    departed, files,
     grants::{self, Resource},
     text,
 };
@@ -21,6 +21,7 @@ pub(crate) fn insert(
     new: NewCollection,
     now: UnixTime,
 ) -> Result<Collection, StoreError> {
+    departed::refuse(tx, owner)?;
     let collection = Collection {
         id: CollectionId::mint(),
         owner: owner.clone(),
@@ -43,7 +44,14 @@ pub(crate) fn insert(
         ],
     )?;
     grants::replace(tx, Resource::Collection, collection.id.as_str(), &collection.grants)?;
-    Ok(collection)
+    as_written(tx, collection)
+}
+
+/// A new collection with the lines of its access list that are there: those for who has departed
+/// meanwhile are not.
+fn as_written(tx: &mut Tx<'_>, collection: Collection) -> Result<Collection, StoreError> {
+    let grants = grants::of(tx, Resource::Collection, collection.id.as_str())?;
+    Ok(Collection { grants, ..collection })
 }
 
 /// Make a collection under this id unless there is one, and answer the one that is there.
@@ -58,6 +66,7 @@ pub(crate) fn ensure(
     if let Some(known) = by_id(tx, id)? {
         return Ok(known);
     }
+    departed::refuse(tx, owner)?;
     tx.execute(
         "INSERT INTO collections (id, owner, name, description, meta, created_at, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
@@ -71,7 +80,7 @@ pub(crate) fn ensure(
         ],
     )?;
     grants::replace(tx, Resource::Collection, id.as_str(), &new.grants)?;
-    Ok(Collection {
+    let collection = Collection {
         id: id.clone(),
         owner: owner.clone(),
         name: new.name,
@@ -80,7 +89,20 @@ pub(crate) fn ensure(
         grants: new.grants,
         created_at: now,
         updated_at: now,
-    })
+    };
+    as_written(tx, collection)
+}
+
+/// Have the collections of one account belong to another. Those made by writing to a name have the
+/// account in their id and are deleted.
+pub(crate) fn hand_over(tx: &mut Tx<'_>, from: &UserId, to: &UserId) -> Result<(), StoreError> {
+    let query = CollectionQuery { owner: Some(from.clone()), ..CollectionQuery::default() };
+    for (collection, _) in list(tx, &query)? {
+        if collection.is_named() {
+            delete(tx, &collection.id)?;
+        }
+    }
+    tx.execute("UPDATE collections SET owner = ?2 WHERE owner = ?1", &[from.into(), to.into()]).map(drop)
 }
 
 pub(crate) fn by_id(tx: &mut Tx<'_>, id: &CollectionId) -> Result<Option<Collection>, StoreError> {

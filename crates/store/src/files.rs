@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use breezeway_core::{FileId, StoreError, UnixTime};
+use breezeway_core::{FileId, StoreError, UnixTime, UserId};
 use breezeway_knowledge::{
     BlobHash, Claim, File, FileOrder, FileQuery, FileState, NewFile, Page, StoredBlob,
 };
@@ -10,7 +10,7 @@ use breezeway_knowledge::{
 use crate::{
     chunks,
     db::{Row, Tx, Value, unreadable},
-    text, vectors,
+    departed, text, vectors,
 };
 
 /// What [`read`] reads.
@@ -26,6 +26,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, file: &NewFile, now: UnixTime) -> Result<F
         FileState::Pending => Some(AT_ONCE),
         _ => return Err(tx.refuse("a new file is stored or pending")),
     };
+    departed::refuse(tx, &file.owner)?;
     tx.query_one(
         &format!(
             "INSERT INTO files (id, owner, name, name_key, media_type, size_bytes, blob, metadata, state, \
@@ -115,6 +116,11 @@ pub(crate) fn rename(
         &[id.into(), name.into(), (&text::fold(name)).into(), now.into()],
         read,
     )
+}
+
+/// Have the files of one account belong to another.
+pub(crate) fn hand_over(tx: &mut Tx<'_>, from: &UserId, to: &UserId) -> Result<(), StoreError> {
+    tx.execute("UPDATE files SET owner = ?2 WHERE owner = ?1", &[from.into(), to.into()]).map(drop)
 }
 
 /// Make a file pending. A claim held on it is void: its writes want the state `processing`, and the

@@ -57,14 +57,12 @@ pub(crate) fn replace(
         &[resource.as_str().into(), id.into()],
     )?;
     for grant in grants.iter() {
-        let (grantee_type, grantee_id) = match &grant.grantee {
-            Grantee::Everyone => ("everyone", ""),
-            Grantee::User(user) => ("user", user.as_str()),
-            Grantee::Group(group) => ("group", group.as_str()),
-        };
+        let (grantee_type, grantee_id) = grantee(&grant.grantee);
+        // A list can have been written down before one of those it names departed.
         tx.execute(
             "INSERT INTO grants (resource_type, resource_id, grantee_type, grantee_id, permission) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+             SELECT ?1, ?2, ?3, ?4, ?5 \
+             WHERE NOT EXISTS (SELECT 1 FROM departed WHERE kind = ?3 AND id = ?4)",
             &[
                 resource.as_str().into(),
                 id.into(),
@@ -75,6 +73,25 @@ pub(crate) fn replace(
         )?;
     }
     Ok(())
+}
+
+/// Delete every line for one grantee on things of a kind.
+pub(crate) fn take_back(tx: &mut Tx<'_>, resource: Resource, who: &Grantee) -> Result<(), StoreError> {
+    let (grantee_type, grantee_id) = grantee(who);
+    tx.execute(
+        "DELETE FROM grants WHERE grantee_type = ?1 AND grantee_id = ?2 AND resource_type = ?3",
+        &[grantee_type.into(), grantee_id.into(), resource.as_str().into()],
+    )
+    .map(drop)
+}
+
+/// A grantee in two columns.
+pub(crate) fn grantee(who: &Grantee) -> (&'static str, &str) {
+    match who {
+        Grantee::Everyone => ("everyone", ""),
+        Grantee::User(user) => ("user", user.as_str()),
+        Grantee::Group(group) => ("group", group.as_str()),
+    }
 }
 
 /// Delete the access lists of all things of a kind.

@@ -1,12 +1,13 @@
 //! Overlays of models.
 
 use async_trait::async_trait;
-use breezeway_core::{ModelId, StoreError};
+use breezeway_core::{Grantee, ModelId, StoreError};
 use breezeway_registry::{ModelStore, Overlay};
 
 use crate::{
     Store,
     db::{Tx, Value},
+    departed,
     grants::{self, Resource},
 };
 
@@ -42,12 +43,14 @@ const INSERT: &str = "INSERT INTO models \
     VALUES (?1, (SELECT coalesce(max(position), 0) + 1 FROM models), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 pub(crate) fn insert(tx: &mut Tx<'_>, overlay: &Overlay) -> Result<(), StoreError> {
+    departed::refuse(tx, &overlay.owner)?;
     tx.execute(INSERT, &values(overlay))?;
     grants::replace(tx, Resource::Model, overlay.id.as_str(), &overlay.grants)
 }
 
 /// Insert, or replace in its place.
 pub(crate) fn save(tx: &mut Tx<'_>, overlay: &Overlay) -> Result<(), StoreError> {
+    departed::refuse(tx, &overlay.owner)?;
     let sql = format!(
         "{INSERT} ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, base = excluded.base, \
          name = excluded.name, params = excluded.params, meta = excluded.meta, active = excluded.active, \
@@ -111,5 +114,11 @@ impl ModelStore for Store {
             overlays.iter().try_for_each(|one| save(tx, one))
         })
         .await
+    }
+
+    async fn depart(&self, who: &Grantee) -> Result<(), StoreError> {
+        let who = who.clone();
+        self.write("have an account or group depart", move |tx| departed::add(tx, &who, Resource::Model))
+            .await
     }
 }

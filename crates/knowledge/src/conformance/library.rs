@@ -1,10 +1,10 @@
-use breezeway_core::{AccessGrant, CollectionId, FileId, Grants};
+use breezeway_core::{AccessGrant, CollectionId, FileId, Grantee, Grants, Permission, StoreError};
 use serde_json::json;
 
 use super::{at, blob, insert, new_file, user};
 use crate::{
     Collection, CollectionChange, CollectionQuery, FileOrder, FileQuery, FileState, LibraryStore,
-    MemberQuery, NewCollection, Slice, StoredBlob,
+    MemberQuery, NewCollection, NewFile, Slice, StoredBlob,
 };
 
 /// Check stores made by `fresh` against the contract of [`LibraryStore`].
@@ -25,6 +25,8 @@ pub async fn library_store<S: LibraryStore>(fresh: impl AsyncFn() -> S) {
     members_are_listed_and_leave(&fresh().await).await;
     a_deleted_file_leaves_its_collections(&fresh().await).await;
     a_deleted_collection_leaves_its_files(&fresh().await).await;
+    nothing_is_inserted_for_or_granted_to_who_has_departed(&fresh().await).await;
+    what_is_handed_over_belongs_to_the_heir(&fresh().await).await;
 }
 
 async fn collect<S: LibraryStore>(store: &S, name: &str, seconds: i64) -> Collection {
@@ -123,7 +125,7 @@ async fn files_are_filtered_by_owner_and_name<S: LibraryStore>(store: &S) {
             owner: owner.map(user),
             name_glob: glob.map(str::to_owned),
             order: FileOrder::OldestFirst,
-            slice: Slice::default(),
+            ..FileQuery::default()
         };
         let page = store.files(&query).await.expect("listed");
         assert_eq!(page.total, page.items.len() as u64, "the length is that of the filtered list");
@@ -400,4 +402,67 @@ async fn a_deleted_collection_leaves_its_files<S: LibraryStore>(store: &S) {
     assert_eq!(store.collection(&trams.id).await.expect("read"), None, "a deleted collection is gone");
     assert!(store.file(&file.id).await.expect("read").is_some(), "its files stay");
     assert_eq!(store.collections_of(&file.id).await.expect("asked"), [], "they are in no collection");
+}
+
+async fn nothing_is_inserted_for_or_granted_to_who_has_departed<S: LibraryStore>(store: &S) {
+    let (eve, staff) = (Grantee::User(user("eve")), Grantee::Group("staff".parse().expect("an id")));
+    let line = |grantee: &Grantee| AccessGrant { grantee: grantee.clone(), permission: Permission::Read };
+    let grants = Grants::new([AccessGrant::PUBLIC_READ, line(&eve), line(&staff)]);
+    let new = || NewCollection { grants: grants.clone(), name: "n".to_owned(), description: String::new() };
+    let shared = store.insert_collection(&user("ada"), new(), at(1)).await.expect("made");
+    let file = NewFile { owner: user("eve"), ..new_file("before.txt", 1) };
+    let file = store.insert_file(file, None, at(1)).await.expect("a file is inserted");
+
+    store.depart(&eve).await.expect("an account departs");
+    store.depart(&staff).await.expect("a group departs");
+    store.depart(&eve).await.expect("departing again is no error");
+
+    let only_public = Grants::new([AccessGrant::PUBLIC_READ]);
+    let read = store.collection(&shared.id).await.expect("read").expect("it is still there");
+    assert_eq!(read.grants, only_public, "what was granted to them is not any more");
+    let change = CollectionChange { grants: Some(grants.clone()), ..CollectionChange::default() };
+    let changed = store.update_collection(&shared.id, change, at(2)).await.expect("changed");
+    assert_eq!(changed.map(|it| it.grants), Some(only_public.clone()), "an old list grants them nothing");
+    let made = store.insert_collection(&user("ada"), new(), at(2)).await.expect("made");
+    assert_eq!(made.grants, only_public, "a new list grants them nothing");
+    let refused = [
+        store.insert_file(NewFile { owner: user("eve"), ..new_file("x", 2) }, None, at(2)).await.err(),
+        store.insert_collection(&user("eve"), new(), at(2)).await.err(),
+        store.ensure_collection(&unknown_collection(), &user("eve"), new(), json!({}), at(2)).await.err(),
+        store.hand_over(&user("ada"), &user("eve")).await.err(),
+    ];
+    for answer in refused {
+        assert!(
+            matches!(answer, Some(StoreError::Departed(id)) if id == user("eve")),
+            "they get nothing new"
+        );
+    }
+    let read = store.file(&file.id).await.expect("read");
+    assert_eq!(read, Some(file), "what they had stays");
+}
+
+async fn what_is_handed_over_belongs_to_the_heir<S: LibraryStore>(store: &S) {
+    let collection = collect(store, "birds", 1).await;
+    let file = insert(store, "robin.txt", 1, 1).await;
+    let other = NewFile { owner: user("eve"), ..new_file("eves.txt", 2) };
+    let other = store.insert_file(other, None, at(1)).await.expect("a file is inserted");
+    let id = format!("{}:scratch", file.owner).parse().expect("an id");
+    let new =
+        NewCollection { name: "scratch".to_owned(), description: String::new(), grants: Grants::default() };
+    let named = store.ensure_collection(&id, &file.owner, new, Collection::named_meta(), at(1)).await;
+    store.add_members(&named.expect("made").id, std::slice::from_ref(&file.id), at(1)).await.expect("added");
+
+    store.hand_over(&user("ada"), &user("bob")).await.expect("handed over");
+    store.hand_over(&user("ada"), &user("bob")).await.expect("there may be nothing to hand over");
+
+    let owner = async |id| store.file(id).await.expect("read").map(|file| file.owner);
+    assert_eq!(owner(&file.id).await, Some(user("bob")), "files are the heir's");
+    assert_eq!(owner(&other.id).await, Some(user("eve")), "those of others are not");
+    let read = store.collection(&collection.id).await.expect("read").expect("it is still there");
+    assert_eq!(
+        (read.owner, read.grants),
+        (user("bob"), collection.grants),
+        "so are collections, as they are"
+    );
+    assert_eq!(store.collection(&id).await.expect("read"), None, "names of the first mean nothing any more");
 }

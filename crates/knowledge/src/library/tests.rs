@@ -409,6 +409,46 @@ async fn a_name_means_something_else_to_each_account_and_is_in_no_list() {
 }
 
 #[tokio::test]
+async fn a_departed_account_leaves_nothing_or_an_heir() {
+    for heir in [None, Some(principal("bob"))] {
+        let (desk, ada, eve, root) = (Desk::new(), principal("ada"), principal("eve"), principal("root"));
+        let library = &desk.library;
+        let (hers, shared) = (desk.upload(&eve, "hers").await, desk.upload(&ada, "shared").await);
+        let (eves, adas) =
+            (desk.collect(&eve, &[]).await, desk.collect(&ada, &[(&eve, Permission::Write)]).await);
+        desk.add(&eve, &adas, &hers).await;
+        desk.add(&ada, &adas, &shared).await;
+        let heirs = heir.as_ref().map(|heir| heir.user.clone());
+        // An upload that ends when everything else of hers is gone.
+        let (departing, account, to) = (library.clone(), eve.user.clone(), heirs.clone());
+        let slow = stream::once(async { Ok(Bytes::from_static(b"late")) }).chain(stream::once(async move {
+            departing.depart(&account, to.as_ref()).await.map(|()| Bytes::new())
+        }));
+
+        let refused = library.add_file(&eve, upload("late.txt"), Box::pin(slow)).await;
+        assert!(matches!(refused, Err(Error::Store(StoreError::Departed(_)))), "nothing more becomes hers");
+        library.depart(&eve.user, heirs.as_ref()).await.unwrap();
+
+        let read = library.file(&root, &hers.id).await;
+        let owned = library.collection(&root, &eves).await;
+        match &heir {
+            None => {
+                assert!(matches!(read, Err(Error::NoSuchFile(_))));
+                assert!(matches!(owned, Err(Error::NoSuchCollection(_))));
+                assert_eq!(desk.blobs.list().await.unwrap(), [shared.blob], "her bytes are gone");
+            }
+            Some(heir) => {
+                assert_eq!(read.unwrap().owner, heir.user);
+                assert_eq!(owned.unwrap().owner, heir.user);
+            }
+        }
+        assert!(library.collection(&eve, &adas).await.is_err(), "nothing is granted to her");
+        assert!(library.collection(&root, &adas).await.unwrap().grants.is_empty());
+        assert_eq!(library.all_members(&ada, &adas).await.unwrap().len(), 1 + usize::from(heir.is_some()));
+    }
+}
+
+#[tokio::test]
 async fn only_admins_think_of_names() {
     let (desk, root, ada) = (Desk::new(), principal("root"), principal("ada"));
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+use breezeway_core::{CollectionId, FileId, Grantee, StoreError, UnixTime, UserId};
 use serde_json::Value;
 
 use super::{CollectionRow, FileRow, MemoryLibrary, contains, matches_glob, page, sort_files};
@@ -25,6 +25,7 @@ impl LibraryStore for MemoryLibrary {
         if state.refuses_files {
             return Err(StoreError::failed("insert a file", "the disk is full"));
         }
+        state.refuse_departed(&new.owner)?;
         if state.files.contains_key(&new.id) {
             return Err(StoreError::Taken("file"));
         }
@@ -137,18 +138,20 @@ impl LibraryStore for MemoryLibrary {
         new: NewCollection,
         now: UnixTime,
     ) -> Result<Collection, StoreError> {
+        let mut state = self.state();
+        state.refuse_departed(owner)?;
         let collection = Collection {
             id: CollectionId::mint(),
             owner: owner.clone(),
             name: new.name,
             description: new.description,
             meta: None,
-            grants: new.grants,
+            grants: state.to_those_who_stay(&new.grants),
             created_at: now,
             updated_at: now,
         };
         let row = CollectionRow { collection: collection.clone(), members: BTreeMap::new() };
-        self.state().collections.insert(collection.id.clone(), row);
+        state.collections.insert(collection.id.clone(), row);
         Ok(collection)
     }
 
@@ -161,6 +164,10 @@ impl LibraryStore for MemoryLibrary {
         now: UnixTime,
     ) -> Result<Collection, StoreError> {
         let mut state = self.state();
+        if !state.collections.contains_key(id) {
+            state.refuse_departed(owner)?;
+        }
+        let grants = state.to_those_who_stay(&new.grants);
         let row = state.collections.entry(id.clone()).or_insert_with(|| CollectionRow {
             collection: Collection {
                 id: id.clone(),
@@ -168,7 +175,7 @@ impl LibraryStore for MemoryLibrary {
                 name: new.name,
                 description: new.description,
                 meta: Some(meta),
-                grants: new.grants,
+                grants,
                 created_at: now,
                 updated_at: now,
             },
@@ -206,7 +213,9 @@ impl LibraryStore for MemoryLibrary {
         change: CollectionChange,
         now: UnixTime,
     ) -> Result<Option<Collection>, StoreError> {
-        Ok(self.state().collections.get_mut(id).map(|row| {
+        let mut state = self.state();
+        let grants = change.grants.map(|grants| state.to_those_who_stay(&grants));
+        Ok(state.collections.get_mut(id).map(|row| {
             let collection = &mut row.collection;
             if let Some(name) = change.name {
                 collection.name = name;
@@ -214,7 +223,7 @@ impl LibraryStore for MemoryLibrary {
             if let Some(description) = change.description {
                 collection.description = description;
             }
-            if let Some(grants) = change.grants {
+            if let Some(grants) = grants {
                 collection.grants = grants;
             }
             collection.updated_at = now;
@@ -293,5 +302,25 @@ impl FileRow {
         self.file.updated_at = now;
         self.due = now;
         self.file.clone()
+    }
+
+    async fn depart(&self, who: &Grantee) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.departed.insert(who.clone());
+        for row in state.collections.values_mut() {
+            row.collection.grants = row.collection.grants.without(who);
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, from: &UserId, to: &UserId) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.refuse_departed(to)?;
+        state.collections.retain(|_, row| row.collection.owner != *from || !row.collection.is_named());
+        let files = state.files.values_mut().map(|row| &mut row.file.owner);
+        files.filter(|owner| **owner == *from).for_each(|owner| *owner = to.clone());
+        let collections = state.collections.values_mut().map(|row| &mut row.collection.owner);
+        collections.filter(|owner| **owner == *from).for_each(|owner| *owner = to.clone());
+        Ok(())
     }
 }

@@ -151,7 +151,7 @@ impl Registry {
     }
 
     /// To be called with `writing` held.
-    async fn reload_if_stale(&self) -> Result<()> {
+    pub(super) async fn reload_if_stale(&self) -> Result<()> {
         if self.shared.stale.load(Ordering::SeqCst) {
             let stored = self.store.overlays().await?;
             self.publish(|overlays| *overlays = stored.into_iter().map(Arc::new).collect());
@@ -209,7 +209,7 @@ impl Registry {
     }
 
     /// Show readers what is stored now.
-    fn publish(&self, change: impl FnOnce(&mut Vec<Arc<Overlay>>)) {
+    pub(super) fn publish(&self, change: impl FnOnce(&mut Vec<Arc<Overlay>>)) {
         self.state.update(|state| {
             let mut overlays = Vec::clone(&state.overlays);
             change(&mut overlays);

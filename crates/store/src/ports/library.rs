@@ -1,12 +1,12 @@
 use async_trait::async_trait;
-use breezeway_core::{CollectionId, FileId, StoreError, UnixTime, UserId};
+use breezeway_core::{CollectionId, FileId, Grantee, StoreError, UnixTime, UserId};
 use breezeway_knowledge::{
     BlobHash, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery, LibraryStore, Member,
     MemberQuery, NewCollection, NewFile, Page, StoredBlob,
 };
 use serde_json::Value;
 
-use crate::{Store, collections, documents, files};
+use crate::{Store, collections, departed, documents, files, grants::Resource};
 
 #[async_trait]
 impl LibraryStore for Store {
@@ -168,5 +168,21 @@ impl LibraryStore for Store {
     async fn collections_of(&self, file: &FileId) -> Result<Vec<Collection>, StoreError> {
         let file = file.clone();
         self.read("read a file's collections", move |tx| collections::of_file(tx, &file)).await
+    }
+
+    async fn depart(&self, who: &Grantee) -> Result<(), StoreError> {
+        let who = who.clone();
+        self.write("have an account or group depart", move |tx| departed::add(tx, &who, Resource::Collection))
+            .await
+    }
+
+    async fn hand_over(&self, from: &UserId, to: &UserId) -> Result<(), StoreError> {
+        let (from, to) = (from.clone(), to.clone());
+        self.write("hand files and collections over", move |tx| {
+            departed::refuse(tx, &to)?;
+            files::hand_over(tx, &from, &to)?;
+            collections::hand_over(tx, &from, &to)
+        })
+        .await
     }
 }

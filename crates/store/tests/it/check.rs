@@ -120,3 +120,24 @@ async fn a_flood_of_damage_is_a_few_sentences() {
         findings.iter().filter(|finding| finding.starts_with("a membership names group")).count();
     assert_eq!((of_one_kind, findings.len()), (20, 21), "the foreign key is asked too");
 }
+
+#[tokio::test]
+async fn what_a_deleted_account_or_group_left_behind_is_found() {
+    let departed = "INSERT INTO departed (kind, id) VALUES ('user', 'ada'), ('group', 'staff');";
+    let line = |kind: &str, id: &str| {
+        format!(
+            "{departed} INSERT INTO grants SELECT 'collection', id, '{kind}', '{id}', 'read' FROM collections"
+        )
+    };
+
+    finds(departed, "collection `[trams]` belongs to an account that was deleted").await;
+    finds(&format!("{departed} UPDATE files SET owner = 'ada'"), "file `[first]` belongs to an account")
+        .await;
+    finds(&line("user", "ada"), "an access list names account `ada`, which was deleted").await;
+    finds(&line("group", "staff"), "an access list names group `staff`, which was deleted").await;
+    let model = "INSERT INTO models VALUES ('zed', 1, 'ada', NULL, 'Zed', '{}', '{}', 1, 1, 1)";
+    finds(&format!("{departed} {model}"), "model `zed` belongs to an account that was deleted").await;
+    let member = "INSERT INTO groups VALUES ('g', 'x', 'g', '', NULL, NULL, NULL, 1, 1); \
+                  INSERT INTO group_members VALUES ('g', 'ada')";
+    finds(&format!("{departed} {member}"), "a membership names account `ada`, which was deleted").await;
+}

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use breezeway_core::{AccessGrant, Grantee, Grants, Permission, StoreError};
 
 use super::*;
+use crate::conformance::overlay;
 
 fn grant_to(name: &str, permission: Permission) -> Option<Grants> {
     Some(Grants::new([AccessGrant { grantee: Grantee::User(user(name)), permission }]))
@@ -174,6 +175,43 @@ impl ModelStore for SilentStore {
 
     async fn replace_overlays(&self, overlays: &[Overlay]) -> Result<(), StoreError> {
         self.inner.replace_overlays(overlays).await
+    }
+
+    async fn depart(&self, who: &Grantee) -> Result<(), StoreError> {
+        self.inner.depart(who).await
+    }
+}
+
+#[tokio::test]
+async fn what_an_account_leaves_goes_to_its_heir_or_away() {
+    let own =
+        |id: &str, base: Option<&str>| Overlay { owner: "eve".parse().unwrap(), ..overlay(id, base, 1) };
+    let shared = Overlay { grants: grant_to("eve", Permission::Read).unwrap(), ..overlay("shared", None, 3) };
+    let (eve, bob, root) = ("eve".parse().unwrap(), "bob".parse().unwrap(), "root".parse().unwrap());
+    let owners = |registry: &Registry| -> Vec<(String, String)> {
+        let overlays = registry.overlays(&admin());
+        overlays.iter().map(|it| (it.id.to_string(), it.owner.to_string())).collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(id, owner)| ((*id).to_owned(), (*owner).to_owned())).collect()
+    };
+
+    for (heir, expected) in [
+        (None, pairs(&[("gpt", "root"), ("shared", "owner")])),
+        (Some(&bob), pairs(&[("aide", "bob"), ("gpt", "bob"), ("shared", "owner")])),
+    ] {
+        let bench = bench(&[], &[own("aide", Some("gpt")), own("gpt", None), shared.clone()], |_| {}).await;
+        let registry = &bench.registry;
+
+        registry.depart(&eve, heir, &root).await.unwrap();
+        registry.depart(&eve, heir, &root).await.unwrap();
+
+        assert_eq!(owners(registry), expected);
+        let ghost = principal(Role::User, "eve", &[]);
+        assert!(registry.overlays(&ghost).is_empty(), "nothing is hers or shown to her");
+        let made = registry.create_overlay(&ghost, new_overlay("late", Some("gpt"))).await;
+        assert!(matches!(made, Err(Error::Store(StoreError::Departed(_)))), "nothing more becomes hers");
+        assert_eq!(owners(registry), expected);
     }
 }
 
