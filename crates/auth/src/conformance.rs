@@ -10,7 +10,7 @@ use breezeway_core::{
 };
 use serde_json::json;
 
-use crate::{Account, AccountStore, ApiKeyRecord, Group, KeyHash, PasswordHash, SealedKey};
+use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, KeyHash, PasswordHash, SealedKey};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const LATER: UnixTime = UnixTime::from_seconds(1_700_000_060);
@@ -33,6 +33,8 @@ pub async fn account_store<S: AccountStore>(fresh: impl AsyncFn() -> S) {
     keys_are_listed_in_the_order_they_were_made(&fresh().await).await;
     keys_are_sealed_anew(&fresh().await).await;
     uses_are_noted_and_strangers_ignored(&fresh().await).await;
+    an_identity_comes_with_its_account_and_goes_with_it(&fresh().await).await;
+    an_identity_belongs_to_whom_it_was_linked_last(&fresh().await).await;
     a_group_reads_back_as_saved(&fresh().await).await;
     saving_a_group_again_replaces_its_members(&fresh().await).await;
 }
@@ -334,6 +336,45 @@ async fn keys_are_sealed_anew<S: AccountStore>(store: &S) {
         store.api_keys().await.expect("readable"),
         [ApiKeyRecord { last_used_at: Some(LATER), ..key }]
     );
+}
+
+fn identity(owner: &UserId, subject: &str) -> ExternalIdentity {
+    ExternalIdentity {
+        provider: "oidc".into(),
+        subject: subject.to_owned(),
+        owner: owner.clone(),
+        linked_at: NOW,
+    }
+}
+
+async fn an_identity_comes_with_its_account_and_goes_with_it<S: AccountStore>(store: &S) {
+    let (ada, bob, eve) = (account("ada"), account("bob"), account("ada"));
+    let [ada_identity, bob_identity, eve_identity] =
+        [(&ada, "1"), (&bob, "2"), (&eve, "3")].map(|(account, subject)| identity(&account.id, subject));
+
+    assert!(store.insert_external_account(&ada, &ada_identity, true).await.expect("inserted"));
+    assert!(!store.insert_external_account(&bob, &bob_identity, true).await.expect("answered"));
+    let second = store.insert_external_account(&eve, &eve_identity, false).await;
+    assert!(matches!(second, Err(StoreError::Taken("email"))), "{second:?}");
+    assert_eq!(store.identities().await.expect("readable"), [ada_identity.clone()]);
+    assert!(store.insert_external_account(&bob, &bob_identity, false).await.expect("inserted"));
+
+    store.delete_account(&ada.id).await.expect("deleted");
+
+    assert_eq!(store.identities().await.expect("readable"), [bob_identity]);
+}
+
+async fn an_identity_belongs_to_whom_it_was_linked_last<S: AccountStore>(store: &S) {
+    let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
+    let elsewhere = ExternalIdentity { provider: "other".into(), ..identity(&ada.id, "1") };
+    store.link_identity(&identity(&ada.id, "1")).await.expect("linked");
+    store.link_identity(&elsewhere).await.expect("linked");
+
+    store.link_identity(&identity(&bob.id, "1")).await.expect("linked");
+
+    let mut found = store.identities().await.expect("readable");
+    found.sort_by(|one, other| one.provider.cmp(&other.provider));
+    assert_eq!(found, [identity(&bob.id, "1"), elsewhere]);
 }
 
 async fn a_group_reads_back_as_saved<S: AccountStore>(store: &S) {

@@ -19,6 +19,12 @@ pub enum Error {
     /// A session token from before a sign-out or password change.
     #[error("the session has ended")]
     Revoked,
+    /// The proxy in front has signed in somebody else.
+    #[error("the session belongs to another account than the one the proxy has signed in")]
+    OtherPerson,
+    /// The proxy's word for who is there says two things at once.
+    #[error("the headers of the proxy are not clear")]
+    UnclearPerson,
     /// API keys are switched off.
     #[error("API keys are switched off")]
     ApiKeysOff,
@@ -127,7 +133,12 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoCredential | Self::InvalidToken | Self::UnknownCredential | Self::Revoked => {
+            Self::NoCredential
+            | Self::InvalidToken
+            | Self::UnknownCredential
+            | Self::Revoked
+            | Self::OtherPerson
+            | Self::UnclearPerson => {
                 ErrorKind::Unauthenticated
             }
             Self::ApiKeysOff

@@ -4,6 +4,7 @@ mod account;
 mod api_key;
 mod directory;
 mod error;
+mod external;
 mod group;
 mod memory;
 mod password;
@@ -23,6 +24,10 @@ pub use self::{
     account::{Account, AccountChange, NewAccount, Profile},
     api_key::{ApiKeyRecord, KeyChange, KeyHash, NewKey, SealedKey},
     error::{Error, Result},
+    external::{
+        Arrival, Departure, ExternalIdentity, ExternalPerson, ExternalPolicy, ExternalRole, IdentityProvider,
+        ProviderError, TrustedPerson,
+    },
     group::{Group, GroupChange},
     memory::MemoryAccounts,
     password::{PasswordHash, PasswordParams},

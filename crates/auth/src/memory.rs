@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Account, AccountStore, ApiKeyRecord, Group};
+use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group};
 
 /// The port in memory. Clones share one state, so a second service over a clone sees what a restart
 /// would see.
@@ -20,6 +20,7 @@ struct Rows {
     accounts: HashMap<UserId, Account>,
     keys: Vec<ApiKeyRecord>,
     groups: HashMap<GroupId, Group>,
+    identities: Vec<ExternalIdentity>,
 }
 
 impl Rows {
@@ -53,6 +54,31 @@ impl AccountStore for MemoryAccounts {
         Ok(true)
     }
 
+    async fn insert_external_account(
+        &self,
+        account: &Account,
+        identity: &ExternalIdentity,
+        only_if_first: bool,
+    ) -> Result<bool, StoreError> {
+        let inserted = self.insert_account(account, only_if_first).await?;
+        if inserted {
+            self.link_identity(identity).await?;
+        }
+        Ok(inserted)
+    }
+
+    async fn link_identity(&self, identity: &ExternalIdentity) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        rows.identities
+            .retain(|known| (&known.provider, &known.subject) != (&identity.provider, &identity.subject));
+        rows.identities.push(identity.clone());
+        Ok(())
+    }
+
+    async fn identities(&self) -> Result<Vec<ExternalIdentity>, StoreError> {
+        Ok(self.rows().identities.clone())
+    }
+
     async fn save_account(&self, account: &Account) -> Result<(), StoreError> {
         let mut rows = self.rows();
         if rows.email_taken(account) {
@@ -68,6 +94,7 @@ impl AccountStore for MemoryAccounts {
         let mut rows = self.rows();
         rows.accounts.remove(id);
         rows.keys.remove(id);
+        rows.identities.retain(|identity| identity.owner != *id);
         for group in rows.groups.values_mut() {
             group.members.remove(id);
         }

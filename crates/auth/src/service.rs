@@ -5,6 +5,7 @@
 //! store, then in memory, and always to its end.
 
 mod accounts;
+mod external;
 mod groups;
 mod keys;
 mod open;
@@ -19,7 +20,7 @@ use breezeway_core::{
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use self::uses::Uses;
+use self::{external::Identities, uses::Uses};
 use crate::{
     Account, AccountStore, AuthSettings, Error, Group, KeyHash, PasswordParams, Permissions, Result, api_key,
     directory::{Directory, StaleStamp},
@@ -83,6 +84,7 @@ struct Shared {
     settings: Live<AuthSettings>,
     revoked: Revoked,
     uses: Uses,
+    identities: Identities,
     /// The one account, in single-user mode.
     single_user: Option<UserId>,
     /// Where changes are made: one thread, so one after another.

@@ -13,7 +13,6 @@ use crate::{Error, Result};
 const MAX_BYTES: usize = 4096;
 
 const TYPE: &str = "session";
-const METHOD: &str = "password";
 
 /// What a token says, under the names that Open WebUI uses.
 #[derive(Serialize, Deserialize)]
@@ -62,11 +61,11 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn sign(&self, token: SessionToken, now: UnixTime) -> Result<Secret> {
+    pub(crate) fn sign(&self, token: SessionToken, method: &str, now: UnixTime) -> Result<Secret> {
         let claims = Claims {
             id: token.user.as_str().to_owned(),
             typ: TYPE.into(),
-            auth_method: METHOD.into(),
+            auth_method: method.to_owned(),
             auth_time: now.seconds(),
             session_stamp: token.stamp,
             mfa_verified: false,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Account, ApiKeyRecord, Group};
+use crate::{Account, ApiKeyRecord, ExternalIdentity, Group};
 
 /// Accounts, keys and groups. Read as a whole at start, written through afterwards: the service
 /// answers every question from memory.
@@ -12,7 +12,7 @@ use crate::{Account, ApiKeyRecord, Group};
 /// - every call is one transaction;
 /// - what a call has written survives a crash after it answered;
 /// - addresses are unique: inserting or saving a second one is `StoreError::Taken("email")`;
-/// - deleting an account deletes its keys and memberships; deleting what is not there is no error;
+/// - deleting an account deletes its keys, identities and memberships; deleting what is not there is no error;
 /// - noting the use of what is not there is no error and changes nothing.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
@@ -22,6 +22,22 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Insert an account. With `only_if_first`, answers `false` and inserts nothing if any account
     /// exists; the check and the insertion are one transaction.
     async fn insert_account(&self, account: &Account, only_if_first: bool) -> Result<bool, StoreError>;
+
+    /// Insert an account and the identity by which it signs in, both or none; otherwise as
+    /// [`insert_account`](Self::insert_account).
+    async fn insert_external_account(
+        &self,
+        account: &Account,
+        identity: &ExternalIdentity,
+        only_if_first: bool,
+    ) -> Result<bool, StoreError>;
+
+    /// Insert an identity of an existing account, or give the one with its provider and subject to
+    /// that account.
+    async fn link_identity(&self, identity: &ExternalIdentity) -> Result<(), StoreError>;
+
+    /// All identities.
+    async fn identities(&self) -> Result<Vec<ExternalIdentity>, StoreError>;
 
     /// Write all fields of an existing account.
     async fn save_account(&self, account: &Account) -> Result<(), StoreError>;

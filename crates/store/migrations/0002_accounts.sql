@@ -35,6 +35,17 @@ CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
 
 -- External identities.
 
+CREATE TABLE external_identities (
+    -- The provider's id here, and its own, unchanging name for the person. Never an address.
+    provider TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    owner TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    linked_at INTEGER NOT NULL,
+    PRIMARY KEY (provider, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX external_identities_by_owner ON external_identities (owner);
+
 -- Access.
 CREATE TABLE departed (
     -- Accounts and groups that are deleted, written down before anything of theirs is: a request of

@@ -14,6 +14,7 @@ mod documents;
 mod files;
 mod grants;
 mod groups;
+mod identities;
 mod log;
 mod models;
 mod settings;

@@ -98,6 +98,7 @@ impl Auth {
             auth.0.store.delete_account(&id).await?;
             auth.0.directory.remove_account(&id);
             auth.0.revoked.forget(&id);
+            auth.0.identities.forget(&id);
             Ok(existing.is_some())
         })
         .await
@@ -179,7 +180,7 @@ pub(super) fn new_stamp() -> String {
     SessionId::mint().as_str().to_owned()
 }
 
-fn taken(failure: StoreError) -> Error {
+pub(super) fn taken(failure: StoreError) -> Error {
     match failure {
         StoreError::Taken(_) => Error::EmailTaken,
         other => other.into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breezeway_core::{Clock, Lane, LaneConfig, Live, Role, SettingsStore, StoreError, UnixTime, UserId};
 
-use super::{Auth, AuthConfig, REVOKED, SETTINGS, Shared, Uses};
+use super::{Auth, AuthConfig, Identities, REVOKED, SETTINGS, Shared, Uses};
 use crate::{
     Account, AccountStore, AuthSettings, Error, PasswordHash, Profile, Result, account::DEFAULT_IMAGE,
     directory::Directory, password::Hasher, revoked::Revoked, seal::Sealer, service::accounts::new_stamp,
@@ -45,6 +45,10 @@ impl Auth {
         revoked.allow(lifetime);
         settings_store.put_setting(REVOKED, &revoked.to_text()).await?;
         let directory = read_directory(&*store).await?;
+        let identities = Identities::default();
+        for identity in store.identities().await? {
+            identities.put(identity);
+        }
         let single_user = if config.single_user {
             Some(single_user(&directory, &*store, clock.now()).await?)
         } else {
@@ -57,6 +61,7 @@ impl Auth {
             throttle: Throttle::new(),
             settings: Live::new(settings),
             uses: Uses::default(),
+            identities,
             writes: Lane::new("accounts", WRITES),
             persistent_settings: config.persistent_settings,
             store,

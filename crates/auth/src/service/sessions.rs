@@ -157,6 +157,16 @@ impl Auth {
     }
 
     pub(super) fn session(&self, account: &Account, session: SessionId) -> Result<Session> {
+        self.session_as(account, session, "password")
+    }
+
+    /// A session of an account that proved itself by `method`, a word of the contract.
+    pub(super) fn session_as(
+        &self,
+        account: &Account,
+        session: SessionId,
+        method: &'static str,
+    ) -> Result<Session> {
         let now = self.0.clock.now();
         let expires_at = self.settings().session_lifetime()?.map(|lifetime| now.plus(lifetime));
         let token = SessionToken {
@@ -165,6 +175,6 @@ impl Auth {
             stamp: account.session_stamp.clone(),
             expires_at,
         };
-        Ok(Session { account: account.clone(), token: self.0.tokens.sign(token, now)?, expires_at })
+        Ok(Session { account: account.clone(), token: self.0.tokens.sign(token, method, now)?, expires_at })
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::{AccountChange, ApiKeyRecord, GroupChange, MemoryAccounts, NewAccount};
 
 mod accounts;
+mod external;
 mod keys;
 mod permissions;
 mod sessions;

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
-use breezeway_auth::{Account, AccountStore, ApiKeyRecord, Group};
+use breezeway_auth::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group};
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Store, accounts, api_keys, groups};
+use crate::{Store, accounts, api_keys, groups, identities};
 
 #[async_trait]
 impl AccountStore for Store {
@@ -20,6 +20,33 @@ impl AccountStore for Store {
             Ok(true)
         })
         .await
+    }
+
+    async fn insert_external_account(
+        &self,
+        account: &Account,
+        identity: &ExternalIdentity,
+        only_if_first: bool,
+    ) -> Result<bool, StoreError> {
+        let (account, identity) = (account.clone(), identity.clone());
+        self.write("insert an account of a provider", move |tx| {
+            if only_if_first && accounts::any(tx)? {
+                return Ok(false);
+            }
+            accounts::insert(tx, &account)?;
+            identities::link(tx, &identity)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn link_identity(&self, identity: &ExternalIdentity) -> Result<(), StoreError> {
+        let identity = identity.clone();
+        self.write("link an identity", move |tx| identities::link(tx, &identity)).await
+    }
+
+    async fn identities(&self) -> Result<Vec<ExternalIdentity>, StoreError> {
+        self.read("read identities", identities::all).await
     }
 
     async fn save_account(&self, account: &Account) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@ use breezeway_core::{ApiKeyId, StoreError};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::ExternalIdentity;
 
 #[tokio::test]
 async fn the_last_admin_can_be_neither_demoted_nor_deleted() {
@@ -181,6 +182,20 @@ impl AccountStore for Held {
     }
     async fn insert_account(&self, account: &Account, only_if_first: bool) -> Result<bool, StoreError> {
         self.inner.insert_account(account, only_if_first).await
+    }
+    async fn insert_external_account(
+        &self,
+        account: &Account,
+        identity: &ExternalIdentity,
+        only_if_first: bool,
+    ) -> Result<bool, StoreError> {
+        self.inner.insert_external_account(account, identity, only_if_first).await
+    }
+    async fn link_identity(&self, identity: &ExternalIdentity) -> Result<(), StoreError> {
+        self.inner.link_identity(identity).await
+    }
+    async fn identities(&self) -> Result<Vec<ExternalIdentity>, StoreError> {
+        self.inner.identities().await
     }
     async fn save_account(&self, account: &Account) -> Result<(), StoreError> {
         self.inner.save_account(account).await
