@@ -65,6 +65,8 @@ const TABLE: &[Row] = &[
     Row { name: "store", may_use: &["core", "auth", "usage", "registry", "embedding", "knowledge", "chat"] },
     Row { name: "upstream", may_use: &["core", "wire", "registry", "embedding"] },
     Row { name: "ollama", may_use: &["core", "wire", "usage", "registry", "embedding", "upstream"] },
+    // People are sent to a provider through `upstream`'s client; the port is `auth`'s.
+    Row { name: "oidc", may_use: &["core", "auth", "upstream"] },
     Row { name: "embedding-fastembed", may_use: &["core", "embedding"] },
     // Delivery.
     Row { name: "middleware", may_use: &["core", "auth", "usage"] },
@@ -102,6 +104,7 @@ const TABLE: &[Row] = &[
             "store",
             "upstream",
             "ollama",
+            "oidc",
             "embedding-fastembed",
             "middleware",
             "api",
@@ -140,9 +143,15 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         dependencies: &["http", "http-body", "http-body-util", "tower", "tower-http", "multer"],
-        users: &["upstream", "ollama", "middleware", "api", "breezeway", "server", TEST_ONLY],
+        users: &["upstream", "ollama", "oidc", "middleware", "api", "breezeway", "server", TEST_ONLY],
         in_tests: &[],
         because: "no status and no header exists below the adapters",
+    },
+    Fence {
+        dependencies: &["openidconnect", "chrono"],
+        users: &["oidc"],
+        in_tests: &[],
+        because: "what a provider says is verified in one crate",
     },
     Fence {
         dependencies: &["rusqlite", "libsqlite3-sys"],
