@@ -2,6 +2,7 @@
 
 mod client;
 mod defaults;
+mod oidc;
 mod received;
 mod reply;
 mod upstream;
@@ -9,6 +10,7 @@ mod upstream;
 pub use self::{
     client::{Answer, Client, Part, Streaming},
     defaults::{chat_chunk, chat_completion, embedding_of, sse_event},
+    oidc::ScriptedProvider,
     received::{Outcome, Received},
     reply::Reply,
     upstream::ScriptedUpstream,

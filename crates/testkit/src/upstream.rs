@@ -49,6 +49,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queues: HashMap<String, VecDeque<(Option<Condition>, Reply)>>,
+    standing: HashMap<String, Reply>,
     received: Vec<Arc<Received>>,
     models: Vec<String>,
     key: Option<String>,
@@ -100,6 +101,11 @@ impl ScriptedUpstream {
     /// Queue a reply for the next request of `path`.
     pub fn queue(&self, path: &str, reply: Reply) {
         self.shared.state().queues.entry(path.to_owned()).or_default().push_back((None, reply));
+    }
+
+    /// Answer every request of `path` for which nothing is queued with this from now on.
+    pub fn always(&self, path: &str, reply: Reply) {
+        self.shared.state().standing.insert(path.to_owned(), reply);
     }
 
     /// Queue a reply for the next request of `path` whose JSON body fits.
@@ -235,6 +241,9 @@ impl Shared {
             if let Some((_, reply)) = fitting.and_then(|position| queue.remove(position)) {
                 return reply;
             }
+        }
+        if let Some(reply) = state.standing.get(&received.path) {
+            return reply.clone();
         }
         let authorized = state
             .key
