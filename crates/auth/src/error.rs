@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use breezeway_core::{Classify, ErrorKind, LaneError, StoreError, UserId};
 
 /// The result of a question to [`crate::Auth`].
@@ -92,7 +94,7 @@ pub enum Error {
     WrongPassword,
     /// Too many sign-ins for one address; one more is looked at after this long.
     #[error("too many attempts")]
-    Throttled,
+    Throttled(Duration),
     /// No such account.
     #[error("account `{0}` does not exist")]
     NoSuchAccount(UserId),

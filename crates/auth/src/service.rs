@@ -250,6 +250,23 @@ impl Auth {
         self.write(async move |auth| auth.put_settings(settings).await).await
     }
 
+    /// Change some settings, whatever others are changed at the same time, and answer the new ones.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for a role or duration that is none; the store's.
+    pub async fn change_settings(
+        &self,
+        change: impl FnOnce(&mut AuthSettings) + Send + 'static,
+    ) -> Result<Arc<AuthSettings>> {
+        self.write(async move |auth| {
+            let mut settings = AuthSettings::clone(&auth.settings());
+            change(&mut settings);
+            auth.put_settings(settings.checked()?).await?;
+            Ok(auth.settings())
+        })
+        .await
+    }
+
     async fn put_settings(&self, settings: AuthSettings) -> Result<()> {
         // Before the first token with a longer life exists, sign-outs must know of it.
         if self.0.revoked.allow(settings.session_lifetime()?) {

@@ -64,6 +64,11 @@ impl AuthSettings {
         Ok(self)
     }
 
+    /// The id of the group that new accounts are brought into, if one is named.
+    pub fn default_group(&self) -> Option<&str> {
+        self.other.get("DEFAULT_GROUP_ID").and_then(Value::as_str).filter(|id| !id.is_empty())
+    }
+
     /// How long a session lasts; `None` for ever.
     pub(crate) fn session_lifetime(&self) -> Result<Option<Duration>> {
         lifetime(&self.jwt_expires_in).ok_or_else(|| Error::InvalidSetting {

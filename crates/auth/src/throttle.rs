@@ -43,12 +43,15 @@ impl Throttle {
         // A clock before 1970 would look like a free slot.
         let at = now.seconds().max(1);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = places[index]
-            .iter_mut()
-            .find(|slot| **slot == 0 || now.since(UnixTime::from_seconds(**slot)) >= WINDOW)
-            .ok_or(Error::Throttled)?;
-        *slot = at;
-        Ok(Try { throttle: self, index, at })
+        let place = &mut places[index];
+        let age = |slot: i64| now.since(UnixTime::from_seconds(slot));
+        let free = place.iter_mut().find(|slot| **slot == 0 || age(**slot) >= WINDOW);
+        if let Some(slot) = free {
+            *slot = at;
+            return Ok(Try { throttle: self, index, at });
+        }
+        let oldest = place.iter().map(|slot| age(*slot)).max().unwrap_or_default();
+        Err(Error::Throttled(WINDOW.saturating_sub(oldest)))
     }
 }
 
@@ -84,7 +87,9 @@ mod tests {
             assert!(throttle.begin("ada", NOW).is_ok());
         }
 
-        assert!(matches!(throttle.begin("ada", NOW), Err(Error::Throttled)));
+        let later = NOW.plus(Duration::from_secs(30));
+        assert!(matches!(throttle.begin("ada", NOW), Err(Error::Throttled(WINDOW))));
+        assert!(matches!(throttle.begin("ada", later), Err(Error::Throttled(wait)) if wait.as_secs() == 150));
         assert!(throttle.begin("bob", NOW).is_ok());
         assert!(throttle.begin("ada", NOW.plus(WINDOW)).is_ok());
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breezeway_core::{Role, SessionId, StoreError, UserId};
+use breezeway_core::{Credential, Principal, Role, SessionId, StoreError, UserId};
 
 use super::{Auth, Session};
 use crate::{
@@ -45,7 +45,13 @@ impl Auth {
         .await
     }
 
-    /// Change an account. Demoting the last admin is refused.
+    /// An account as a caller that this program speaks for: nobody had to prove anything.
+    pub fn local_principal(&self, id: &UserId) -> Option<Principal> {
+        self.0.directory.principal(id, Credential::Local)
+    }
+
+    /// Change an account. Demoting the last admin is refused. A new password ends the account's sessions,
+    /// and so does a role that gives less; one that gives more counts at once, in the sessions there are.
     ///
     /// # Errors
     /// If there is no such account, or a change cannot be made; the store's.
@@ -64,6 +70,9 @@ impl Auth {
             let mut account = Account::clone(&before);
             if let Some(role) = change.role {
                 auth.keep_an_admin(&account, role == Role::Admin)?;
+                if gives_less(role, account.role) {
+                    account.session_stamp = new_stamp();
+                }
                 account.role = role;
             }
             if let Some(email) = email {
@@ -79,7 +88,52 @@ impl Auth {
             if let Some(hash) = hash {
                 account.set_password(hash);
             }
-            auth.save(account).await
+            let account = auth.save(account).await?;
+            if account.session_stamp != before.session_stamp {
+                auth.0.revoked.forget(&id);
+            }
+            Ok(account)
+        })
+        .await
+    }
+
+    /// End every session of an account. Its keys stay.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAccount`]; the store's.
+    pub async fn end_sessions(&self, id: &UserId) -> Result<()> {
+        let id = id.clone();
+        self.write(async move |auth| {
+            let before = auth.account(&id).ok_or_else(|| Error::NoSuchAccount(id.clone()))?;
+            auth.save(Account { session_stamp: new_stamp(), ..Account::clone(&before) }).await?;
+            auth.0.revoked.forget(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Begin to delete an account: it may do nothing more and its sessions end, so that what is its can
+    /// be deleted without more of it coming. [`Auth::delete_account`] is the end. In between, the account
+    /// waits like one that was never let in, and beginning again is no error.
+    ///
+    /// Answers who keeps what belongs to the server and not to the account: `by`, or another admin if an
+    /// admin deletes themselves. `None` if there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::LastAdmin`]; the store's.
+    pub async fn begin_departure(&self, id: &UserId, by: &UserId) -> Result<Option<UserId>> {
+        let (id, by) = (id.clone(), by.clone());
+        self.write(async move |auth| {
+            let Some(before) = auth.account(&id) else { return Ok(None) };
+            auth.keep_an_admin(&before, false)?;
+            let stopped =
+                Account { role: Role::Pending, session_stamp: new_stamp(), ..Account::clone(&before) };
+            auth.save(stopped).await?;
+            auth.0.revoked.forget(&id);
+            let mut admins = auth.accounts();
+            admins.retain(|account| account.role == Role::Admin);
+            let first = admins.iter().min_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            Ok(if by == id { first.map(|account| account.id.clone()) } else { Some(by) })
         })
         .await
     }
@@ -147,7 +201,12 @@ impl Auth {
             return Err(Error::EmailTaken);
         }
         let inserted = self.0.store.insert_account(&account, only_if_first).await.map_err(taken)?;
-        Ok(inserted.then(|| self.0.directory.put_account(account)))
+        if !inserted {
+            return Ok(None);
+        }
+        let account = self.0.directory.put_account(account);
+        self.join_default_group(&account.id).await?;
+        Ok(Some(account))
     }
 
     pub(super) async fn save(&self, mut account: Account) -> Result<Arc<Account>> {
@@ -174,6 +233,16 @@ impl Account {
         self.password = hash;
         self.session_stamp = new_stamp();
     }
+}
+
+/// Whether a role allows less than another.
+fn gives_less(role: Role, than: Role) -> bool {
+    let rank = |role| match role {
+        Role::Pending => 0,
+        Role::User => 1,
+        Role::Admin => 2,
+    };
+    rank(role) < rank(than)
 }
 
 pub(super) fn new_stamp() -> String {

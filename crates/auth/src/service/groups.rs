@@ -59,6 +59,43 @@ impl Auth {
         .await
     }
 
+    /// Bring accounts into a group and take others out. Those who have no account are left out.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`]; the store's.
+    pub async fn change_members(
+        &self,
+        id: &GroupId,
+        added: BTreeSet<UserId>,
+        removed: BTreeSet<UserId>,
+    ) -> Result<Arc<Group>> {
+        let id = id.clone();
+        self.write(async move |auth| {
+            let before = auth.0.directory.group(&id).ok_or(Error::NoSuchGroup)?;
+            let mut group = Group::clone(&before);
+            group.members.extend(added);
+            group.members.retain(|member| !removed.contains(member) && auth.account(member).is_some());
+            group.updated_at = auth.0.clock.now();
+            auth.put_group(group).await
+        })
+        .await
+    }
+
+    /// Bring a new account into the group that the settings name, if there is one.
+    pub(super) async fn join_default_group(&self, account: &UserId) -> Result<()> {
+        let settings = self.settings();
+        let id = settings.default_group().and_then(|id| id.parse::<GroupId>().ok());
+        let Some(before) = id.and_then(|id| self.0.directory.group(&id)) else { return Ok(()) };
+        let mut group = Group::clone(&before);
+        group.members.insert(account.clone());
+        self.put_group(group).await.map(drop)
+    }
+
+    /// A group.
+    pub fn group(&self, id: &GroupId) -> Option<Arc<Group>> {
+        self.0.directory.group(id)
+    }
+
     /// Delete a group; answers whether it existed.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use breezeway_core::{GroupId, LaneConfig, MemorySettings};
 use super::*;
 use crate::{AccountChange, ApiKeyRecord, GroupChange, MemoryAccounts, NewAccount};
 
+mod access;
 mod accounts;
 mod external;
 mod keys;

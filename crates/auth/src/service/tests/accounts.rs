@@ -29,7 +29,7 @@ async fn a_change_is_in_force_at_once_and_after_a_restart() {
     let change = AccountChange {
         email: Some("New@Example.org".into()),
         name: Some("New".into()),
-        role: Some(Role::Pending),
+        role: Some(Role::Admin),
         profile_image_url: Some("/new.png".into()),
         profile: profile.as_object().cloned(),
         password: None,
@@ -39,7 +39,7 @@ async fn a_change_is_in_force_at_once_and_after_a_restart() {
 
     for auth in [&auth, &world.open().await] {
         let who = principal(auth, &user);
-        assert_eq!((&*who.name, &*who.email, who.role), ("New", "new@example.org", Role::Pending));
+        assert_eq!((&*who.name, &*who.email, who.role), ("New", "new@example.org", Role::Admin));
         let account = auth.account(&user.account.id).unwrap();
         assert_eq!(account.profile["bio"], "reads");
         assert_eq!(account.profile_image_url, "/new.png");
