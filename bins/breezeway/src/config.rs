@@ -1,5 +1,6 @@
 //! Settings: Open WebUI's names, read once, turned into the plain values the facade takes.
 
+mod prices;
 mod source;
 
 use std::{
@@ -71,6 +72,9 @@ impl Settings {
         accounts(&source, &mut gateway)?;
         upstreams(&source, &mut gateway)?;
         chats(&source, &mut gateway)?;
+        if let Some(path) = source.text("BREEZEWAY_PRICES") {
+            gateway.prices = prices::read(Path::new(&path))?;
+        }
         files(&source, &mut gateway)?;
         embedding(&source, &mut gateway)?;
         http(&source, &mut gateway)?;

@@ -9,7 +9,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use breezeway_core::{Classify, ErrorKind};
+use breezeway_core::{Classify, ErrorKind, StoreError};
 use breezeway_registry::UpstreamError;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -108,6 +108,11 @@ impl ApiError {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// A failure of the store.
+    pub(crate) fn from_store(failure: &StoreError) -> Self {
+        Self::classified(failure)
     }
 
     /// A failure by its kind alone: our faults are logged here, once, with their whole chain, and

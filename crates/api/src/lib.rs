@@ -3,6 +3,7 @@
 mod docs;
 mod error;
 mod extract;
+mod metered;
 mod openapi;
 mod router;
 mod routes;
@@ -12,6 +13,7 @@ mod views;
 
 pub use self::{
     error::ApiError,
+    metered::{SearchError, metered_search},
     router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{

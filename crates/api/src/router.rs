@@ -6,7 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use breezeway_middleware::AuthRefusal;
+use breezeway_middleware::{AuthRefusal, RateRefusal};
 use http::{Method, StatusCode, header};
 use tower::ServiceExt;
 use utoipa::OpenApi;
@@ -66,6 +66,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::users::router())
         .merge(routes::groups::router())
         .merge(routes::configs::router())
+        .merge(routes::usage::router())
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES.min(max_body_bytes)));
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(forms)
@@ -81,9 +82,12 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(uploads)
 }
 
-/// Answer requests whose credential was refused, with the reason, and pass all others on: for services
-/// that know principals and nothing else. A request without a credential goes on.
+/// Answer requests whose credential was refused, or that are too many, with the reason, and pass all
+/// others on: for services that know principals and nothing else. A request without a credential goes on.
 pub async fn refuse_bad_credentials(request: Request, next: Next) -> Response {
+    if let Some(RateRefusal(refusal)) = request.extensions().get() {
+        return ApiError::from(refusal.as_ref()).into_response();
+    }
     let refusal = request.extensions().get::<AuthRefusal>().map(|refusal| refusal.0.clone());
     match refusal.as_deref() {
         None | Some(breezeway_auth::Error::NoCredential) => next.run(request).await,

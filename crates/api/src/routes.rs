@@ -15,6 +15,7 @@ pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod openai;
 pub(crate) mod retrieval;
+pub(crate) mod usage;
 pub(crate) mod users;
 
 /// Whether the caller's permissions allow sharing with everyone in `grants`. `kind` is the word of the

@@ -9,6 +9,7 @@ use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_registry::{Connection, Registry};
 use breezeway_retrieval::Retriever;
+use breezeway_usage::Meter;
 use serde_json::Value;
 
 mod tuning;
@@ -85,6 +86,8 @@ impl From<ApiParts> for ApiState {
 pub struct ApiParts {
     /// Accounts and keys.
     pub auth: Auth,
+    /// What was used, and what may be.
+    pub meter: Meter,
     /// Models and connections.
     pub registry: Registry,
     /// Changing connections.

@@ -12,6 +12,7 @@ use breezeway_registry::{ConnectionKind, ModelStore, Registry};
 use breezeway_retrieval::{Retriever, RetrieverConfig};
 use breezeway_store::{Store, StoreConfig};
 use breezeway_upstream::{HttpClient, WebClient};
+use breezeway_usage::{LedgerStore, Meter};
 use serde_json::Map;
 use tokio::sync::Mutex;
 
@@ -81,13 +82,15 @@ impl Builder {
         let chunks: Arc<dyn ChunkStore> = shared.clone();
         let library_store: Arc<dyn LibraryStore> = shared.clone();
         let models: Arc<dyn ModelStore> = shared.clone();
+        let ledger: Arc<dyn LedgerStore> = shared.clone();
         let accounts = accounts.unwrap_or(shared);
 
         let auth =
             Auth::open(config.auth.clone(), accounts, settings.clone(), lanes.hash.clone(), clock.clone())
                 .await?;
+        let meter = Meter::open(config.usage.clone(), ledger, config.prices.clone(), clock.clone()).await?;
         // What cannot be served is told now and not when the first request comes.
-        crate::service::stack::<axum::body::Body>(&config.middleware, &auth, axum::Router::new())?;
+        crate::service::stack::<axum::body::Body>(&config.middleware, &auth, &meter, axum::Router::new())?;
         let sealer = Arc::new(Sealer::new(&config.auth.secret, &config.auth.previous_secrets)?);
 
         let client = HttpClient::new(config.client.clone());
@@ -184,11 +187,12 @@ impl Builder {
             Arc::new(RagContext {
                 library: library.clone(),
                 retriever: retriever.clone(),
+                meter: meter.clone(),
                 settings: live.clone(),
                 embedder: embedder.clone(),
             })
         });
-        let chat = ChatRouter::new(tuned.chat, registry.clone(), Some(context));
+        let chat = ChatRouter::new(tuned.chat, registry.clone(), meter.clone(), Some(context));
         let tuner = Tuner {
             live,
             changes: Mutex::new(changes),
@@ -208,6 +212,7 @@ impl Builder {
         let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing };
         let state = ApiParts {
             auth: auth.clone(),
+            meter: meter.clone(),
             registry: registry.clone(),
             connections: Arc::new(keeper),
             chat: chat.clone(),
@@ -223,6 +228,7 @@ impl Builder {
             config,
             store,
             auth,
+            meter,
             registry,
             chat,
             library,

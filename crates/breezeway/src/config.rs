@@ -12,6 +12,7 @@ use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_registry::{Connection, RegistryConfig};
 use breezeway_upstream::{ClientConfig, EmbedderConfig, WebConfig};
+use breezeway_usage::{PriceTable, UsageConfig};
 
 use crate::{LaneSizes, LocalModelConfig, Waits};
 
@@ -33,6 +34,10 @@ pub struct Config {
     pub waits: Waits,
     /// Whether what admins change at run time wins over this configuration at the next start.
     pub persistent: bool,
+    /// How usage is counted.
+    pub usage: UsageConfig,
+    /// What tokens cost, by model.
+    pub prices: PriceTable,
     /// The model list.
     pub registry: RegistryConfig,
     /// The chat router.
@@ -141,6 +146,8 @@ impl Config {
             connections: Vec::new(),
             waits: Waits::default(),
             persistent: true,
+            usage: UsageConfig::default(),
+            prices: PriceTable::empty(),
             registry: RegistryConfig {
                 refresh_every: Duration::from_secs(30),
                 catalog_timeout: Duration::from_secs(10),

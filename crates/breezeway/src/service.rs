@@ -14,6 +14,7 @@ use breezeway_registry::Registry;
 use breezeway_retrieval::Retriever;
 use breezeway_store::Store;
 use breezeway_upstream::{BoxError, HttpClient};
+use breezeway_usage::Meter;
 use bytes::Bytes;
 use tower::Layer;
 
@@ -28,19 +29,21 @@ pub struct Breezeway(Arc<Parts>);
 pub(crate) fn stack<B>(
     config: &MiddlewareConfig,
     auth: &Auth,
+    meter: &Meter,
     router: Router,
 ) -> Result<Stack<B>, InvalidConfig>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    breezeway_middleware::stack(config, auth.clone(), router)
+    breezeway_middleware::stack(config, auth.clone(), meter.clone(), router)
 }
 
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) auth: Auth,
+    pub(crate) meter: Meter,
     pub(crate) registry: Registry,
     pub(crate) chat: ChatRouter,
     pub(crate) library: Library,
@@ -75,6 +78,11 @@ impl Breezeway {
         &self.0.auth
     }
 
+    /// What was used, and what may be.
+    pub fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// Models and connections.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
@@ -107,7 +115,7 @@ impl Breezeway {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        stack(&self.0.config.middleware, &self.0.auth, self.router())
+        stack(&self.0.config.middleware, &self.0.auth, &self.0.meter, self.router())
             .expect("the same settings made a stack when this was built")
     }
 
@@ -117,7 +125,9 @@ impl Breezeway {
             max_request_bytes: self.0.config.api.max_body_bytes,
             ..PassthroughConfig::default()
         };
-        let passthrough = Passthrough::new(self.0.registry.clone(), self.0.client.clone(), passthrough);
+        let (registry, client, meter) =
+            (self.0.registry.clone(), self.0.client.clone(), self.0.meter.clone());
+        let passthrough = Passthrough::new(registry, client, meter, passthrough);
         let passthrough = from_fn(breezeway_api::refuse_bad_credentials).layer(passthrough);
         breezeway_api::router(self.0.state.clone()).nest_service("/ollama", passthrough)
     }

@@ -30,6 +30,10 @@ impl Background {
         let parts = breezeway.clone();
         background.run("registry", async move { parts.registry().run().await });
         let parts = breezeway.clone();
+        background.run("usage", async move { match parts.meter().run().await {} });
+        let parts = breezeway.clone();
+        background.run("drain", async move { parts.chat().run().await });
+        let parts = breezeway.clone();
         background.run("ingest", async move { parts.parts().ingestor.run().await });
         let parts = breezeway.clone();
         background.run("retrieval", async move { parts.retriever().run().await });
@@ -60,6 +64,9 @@ impl Background {
             self.tracker.wait().await;
             if let Err(error) = self.breezeway.auth().flush().await {
                 warn!(error = %error, kind = ?error.kind(), "The times of last use were not written");
+            }
+            if let Err(error) = self.breezeway.meter().flush().await {
+                warn!(error = %error, "What was used at the end was not written");
             }
         };
         if tokio::time::timeout(deadline, ended).await.is_err() {

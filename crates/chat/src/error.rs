@@ -1,5 +1,6 @@
 use breezeway_core::{Classify, ErrorKind};
 use breezeway_registry::UpstreamError;
+use breezeway_usage::Refusal;
 
 use crate::ContextError;
 
@@ -19,6 +20,9 @@ pub enum Error {
     /// The upstream failed before the first byte of an answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The caller's key has used what it may.
+    #[error(transparent)]
+    Limit(#[from] Refusal),
     /// The context could not be searched.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -42,6 +46,7 @@ impl Classify for Error {
         match self {
             Self::NoSuchModel | Self::BadMessages(_) => ErrorKind::Invalid,
             Self::Upstream(upstream) => upstream.kind(),
+            Self::Limit(refusal) => refusal.kind(),
             Self::Context(context) => context.kind,
             Self::Registry(registry) => registry.kind(),
         }

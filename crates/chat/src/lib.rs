@@ -3,6 +3,7 @@
 mod citation;
 mod context;
 mod error;
+mod metered;
 mod own;
 mod params;
 mod prompt;

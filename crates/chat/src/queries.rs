@@ -6,14 +6,11 @@
 
 use std::time::Duration;
 
-use breezeway_registry::{ChatReply, Route};
 use breezeway_wire::{ChatRequest, text_of};
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
-use tracing::debug;
 
 /// Longest wait for queries: about what a small model needs on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// More queries only find more of the same, and each is a search.
 const MAX_QUERIES: usize = 3;
@@ -30,26 +27,14 @@ pub(crate) fn has_earlier_turns(request: &ChatRequest) -> bool {
     request.messages().iter().filter(|message| message["role"] != "system").count() > 1
 }
 
-/// Ask the route's model for queries; `None` if it has no good answer in time.
-pub(crate) async fn ask(route: &Route, request: &ChatRequest) -> Option<Vec<String>> {
-    let question = question(&route.upstream_model, request);
-    let reply = match timeout(PATIENCE, route.upstream.chat(question)).await {
-        Ok(Ok(ChatReply::Whole(body))) => body,
-        Ok(Ok(ChatReply::Stream(_))) => return None,
-        Ok(Err(error)) => {
-            debug!(model.id = %route.model.id, %error, "No search queries came from `{}`", route.model.id);
-            return None;
-        }
-        Err(_) => {
-            debug!(model.id = %route.model.id, "Search queries from `{}` took too long", route.model.id);
-            return None;
-        }
-    };
-    let reply: Value = serde_json::from_slice(&reply).ok()?;
+/// The queries in a whole answer; `None` if there are none.
+pub(crate) fn answered(reply: &[u8]) -> Option<Vec<String>> {
+    let reply: Value = serde_json::from_slice(reply).ok()?;
     parse(&text_of(&reply["choices"][0]["message"]["content"]))
 }
 
-fn question(model: &str, request: &ChatRequest) -> ChatRequest {
+/// What to ask a model so that it answers with queries.
+pub(crate) fn question(model: &str, request: &ChatRequest) -> ChatRequest {
     let prompt = format!(
         "Think of what to look up in a library of documents so that the last USER message of this \
          conversation can be answered.\n\

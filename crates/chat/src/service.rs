@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use breezeway_core::{ChatId, Live, Principal};
-use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route};
+use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route, UpstreamReply};
+use breezeway_usage::Meter;
 use breezeway_wire::{ChatRequest, SystemPosition, openai};
 use bytes::Bytes;
-use serde_json::Map;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::{
     ContextItem, ContextSource, Error, Result, Source,
     citation::sources_json,
     context::attached_items,
+    metered::Metered,
     own::{Own, check_messages},
     params, prompt, queries,
     stream::AnswerStream,
@@ -57,14 +60,27 @@ pub enum Answer {
 #[derive(Clone)]
 pub struct ChatRouter {
     registry: Registry,
+    metered: Metered,
     context: Option<Arc<dyn ContextSource>>,
     config: Live<ChatConfig>,
 }
 
 impl ChatRouter {
-    /// A router over a registry; without a context source, `files` are ignored.
-    pub fn new(config: ChatConfig, registry: Registry, context: Option<Arc<dyn ContextSource>>) -> Self {
-        Self { registry, context, config: Live::new(config) }
+    /// A router over a registry, whose calls a meter counts; without a context source, `files` are
+    /// ignored.
+    pub fn new(
+        config: ChatConfig,
+        registry: Registry,
+        meter: Meter,
+        context: Option<Arc<dyn ContextSource>>,
+    ) -> Self {
+        Self { registry, metered: Metered::new(meter), context, config: Live::new(config) }
+    }
+
+    /// Work for ever: answers whose clients have left are read to their ends, where the connection
+    /// wants that (`on_abort`). Without this they are closed, and estimated.
+    pub async fn run(&self) {
+        self.metered.run().await;
     }
 
     /// Go by other settings from now on. Answers under way keep to what was in force when they began.
@@ -87,7 +103,7 @@ impl ChatRouter {
             let config = self.config.load();
             prompt::augment(&mut request, &sources, &config.rag_template, config.rag_in_system);
         }
-        self.answer(&route, request, &sources).await
+        self.answer(principal, &route, request, &sources).await
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
@@ -98,7 +114,26 @@ impl ChatRouter {
         check_messages(&request)?;
         let own = Own::take(&mut request);
         self.apply(principal, &route, &mut request, &own, None);
-        self.answer(&route, request, &[]).await
+        self.answer(principal, &route, request, &[]).await
+    }
+
+    /// Answer a request for embeddings, in OpenAI's dialect.
+    pub async fn embed(&self, principal: &Principal, mut request: Map<String, Value>) -> Result<Bytes> {
+        let route = self.registry.resolve(principal, model_of(&request)?)?;
+        request.insert("model".into(), route.upstream_model.as_str().into());
+        self.metered.embeddings(principal, &route, request).await
+    }
+
+    /// Pass a request on to a path of the OpenAI-compatible connection that has its model.
+    pub async fn pass(
+        &self,
+        principal: &Principal,
+        path: &str,
+        mut request: Map<String, Value>,
+    ) -> Result<UpstreamReply> {
+        let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model_of(&request)?)?;
+        request.insert("model".into(), route.upstream_model.as_str().into());
+        self.metered.relay(principal, &route, path, request).await
     }
 
     /// Fill in parameters and system prompts: the request's own `params`, then those of the model's
@@ -109,7 +144,7 @@ impl ChatRouter {
         route: &Route,
         request: &mut ChatRequest,
         own: &Own,
-        layer: Option<&Map<String, serde_json::Value>>,
+        layer: Option<&Map<String, Value>>,
     ) {
         let sets: Vec<_> = [Some(&own.params), layer].into_iter().flatten().collect();
         params::fill(request, route.connection.kind, &sets);
@@ -175,22 +210,56 @@ impl ChatRouter {
             // A task model that is gone or not for this caller must not cost them their answer.
             let task = config.task_model.as_deref();
             let task = task.and_then(|model| self.registry.resolve(principal, model).ok());
-            if let Some(queries) = queries::ask(task.as_ref().unwrap_or(route), request).await {
+            if let Some(queries) = self.queries(principal, task.as_ref().unwrap_or(route), request).await {
                 return queries;
             }
         }
         request.last_user_text().filter(|text| !text.trim().is_empty()).into_iter().collect()
     }
 
+    /// Ask a model what to search for; `None` if it has no good answer in time.
+    async fn queries(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: &ChatRequest,
+    ) -> Option<Vec<String>> {
+        let question = queries::question(&route.upstream_model, request);
+        let asked = timeout(queries::PATIENCE, self.metered.chat(principal, route, question)).await;
+        match asked {
+            Ok(Ok(ChatReply::Whole(body))) => queries::answered(&body),
+            Ok(Ok(ChatReply::Stream(_))) => None,
+            Ok(Err(error)) => {
+                debug!(model.id = %route.model.id, %error, "No search queries came from `{}`", route.model.id);
+                None
+            }
+            Err(_) => {
+                debug!(model.id = %route.model.id, "Search queries from `{}` took too long", route.model.id);
+                None
+            }
+        }
+    }
+
     /// Send a finished request and put the sources in front of its answer.
-    async fn answer(&self, route: &Route, mut request: ChatRequest, sources: &[Source]) -> Result<Answer> {
+    async fn answer(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        mut request: ChatRequest,
+        sources: &[Source],
+    ) -> Result<Answer> {
         request.set_model(&route.upstream_model);
         if !request.is_stream() {
             // Strict upstreams refuse it on a whole answer.
             request.as_map_mut().shift_remove("stream_options");
+        } else if wants_usage(route) {
+            let options = request.as_map_mut().entry("stream_options").or_insert_with(|| Map::new().into());
+            if let Value::Object(options) = options {
+                options.entry("include_usage").or_insert(Value::Bool(true));
+            }
         }
         let sources = (!sources.is_empty()).then(|| sources_json(sources));
-        Ok(match route.upstream.chat(request).await? {
+        Ok(match self.metered.chat(principal, route, request).await? {
             ChatReply::Whole(body) => Answer::Whole(match &sources {
                 Some(sources) => openai::with_sources(body, sources),
                 None => body,
@@ -205,6 +274,16 @@ impl ChatRouter {
             }
         })
     }
+}
+
+/// Whether the model's custom layer says that its upstream can tell the usage of a stream.
+fn wants_usage(route: &Route) -> bool {
+    let capabilities = route.overlay.as_ref().and_then(|overlay| overlay.meta.get("capabilities"));
+    capabilities.is_some_and(|capabilities| capabilities["usage"] == true)
+}
+
+fn model_of(request: &Map<String, Value>) -> Result<&str> {
+    request.get("model").and_then(Value::as_str).ok_or(Error::NoSuchModel)
 }
 
 #[cfg(test)]

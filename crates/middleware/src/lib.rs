@@ -4,13 +4,16 @@ mod compression;
 mod config;
 mod cors;
 mod credentials;
+mod key_rules;
 mod origin;
 mod panic;
+mod rates;
 mod request_id;
 mod security_headers;
 mod stack;
 mod timing;
 mod trace;
+mod trusted;
 
 #[cfg(test)]
 mod testing;
@@ -22,9 +25,11 @@ pub use self::{
     credentials::{AuthRefusal, Credentials, CredentialsLayer},
     origin::CrossSite,
     panic::{GuardedBody, PanicGuard, PanicGuardLayer},
+    rates::{RateRefusal, Rates, RatesLayer},
     request_id::{RequestId, SetRequestId, SetRequestIdLayer},
     security_headers::{SecurityHeaders, SecurityHeadersLayer},
     stack::{Body, Stack, stack},
     timing::{Timing, TimingLayer},
     trace::{Trace, TraceLayer, TracedBody},
+    trusted::{FromProxy, PeerAddress, TrustedHeaders, Unclear},
 };

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 
 use breezeway_auth::Auth;
+use breezeway_usage::Meter;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tower::{BoxError, Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use crate::{
-    CredentialsLayer, InvalidConfig, MiddlewareConfig, PanicGuardLayer, SecurityHeadersLayer,
+    CredentialsLayer, InvalidConfig, MiddlewareConfig, PanicGuardLayer, RatesLayer, SecurityHeadersLayer,
     SetRequestIdLayer, TimingLayer, TraceLayer, compression, cors,
 };
 
@@ -24,7 +25,12 @@ pub type Stack<B> = BoxCloneSyncService<Request<B>, Response<Body>, Infallible>;
 ///
 /// # Errors
 /// If no layer can be made from a setting.
-pub fn stack<S, B, R>(config: &MiddlewareConfig, auth: Auth, inner: S) -> Result<Stack<B>, InvalidConfig>
+pub fn stack<S, B, R>(
+    config: &MiddlewareConfig,
+    auth: Auth,
+    meter: Meter,
+    inner: S,
+) -> Result<Stack<B>, InvalidConfig>
 where
     S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -50,8 +56,14 @@ where
         .layer(compression(config.compression))
         // As far in as possible, so that a panic leaves as an ordinary answer through all the above.
         .layer(PanicGuardLayer)
-        // Last, next to the routes that read what it finds.
-        .layer(CredentialsLayer::new(auth, &config.api_key_header)?.trusting(&config.cors_origins))
+        // Next to the routes that read what it finds.
+        .layer(
+            CredentialsLayer::new(auth, &config.api_key_header)?
+                .trusting(&config.cors_origins)
+                .behind(config.trusted_headers.as_ref())?,
+        )
+        // Last, because it asks who it is.
+        .layer(RatesLayer::new(meter))
         .service(inner);
     Ok(BoxCloneSyncService::new(service))
 }
@@ -80,7 +92,7 @@ mod tests {
                 request.extensions().get::<Principal>().map_or("stranger", |who| &who.name).repeat(1000);
             Ok(answer.body(Full::new(Bytes::from(name))).unwrap())
         });
-        stack(config, auth, inner)
+        stack(config, auth, testing::meter().await, inner)
     }
 
     async fn answer(path: &str, method: Method, token: Option<&str>, auth: &Auth) -> Response<Body> {

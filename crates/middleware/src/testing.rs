@@ -7,6 +7,7 @@ use std::{
 
 use breezeway_auth::{Auth, AuthConfig, AuthSettings, MemoryAccounts, NewAccount, PasswordParams, Session};
 use breezeway_core::{Clock, Lane, LaneConfig, MemorySettings, Role};
+use breezeway_usage::{MemoryLedger, Meter, PriceTable, UsageConfig};
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -80,4 +81,11 @@ pub(crate) async fn sign_up(auth: &Auth, name: &str) -> Session {
         profile_image_url: None,
     };
     if auth.is_empty() { auth.sign_up(new).await.unwrap() } else { auth.add_account(new).await.unwrap() }
+}
+
+/// A meter that keeps what it counts in memory.
+pub(crate) async fn meter() -> Meter {
+    let ledger = Arc::new(MemoryLedger::default());
+    let meter = Meter::open(UsageConfig::default(), ledger, PriceTable::empty(), Clock::system()).await;
+    meter.expect("an empty ledger can be read")
 }

@@ -8,6 +8,7 @@ mod body;
 mod failure;
 mod forward;
 mod lists;
+mod metered;
 mod name;
 mod routes;
 
@@ -21,9 +22,10 @@ use std::{
     time::Duration,
 };
 
-use breezeway_core::{Principal, Role};
+use breezeway_core::{ModelId, Principal, Role};
 use breezeway_registry::{Connection, ConnectionKind, Registry, Route};
 use breezeway_upstream::{BoxError, HttpClient, RequestBody};
+use breezeway_usage::Meter;
 use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
 use http_body::Body;
@@ -36,6 +38,7 @@ use self::{
     body::json,
     failure::Failure,
     forward::Forward,
+    metered::{MeteredBody, settle_failure},
     routes::{Found, Kind},
 };
 
@@ -65,13 +68,14 @@ impl Default for PassthroughConfig {
 pub struct Passthrough {
     registry: Registry,
     client: HttpClient,
+    meter: Meter,
     config: PassthroughConfig,
 }
 
 impl Passthrough {
-    /// Serve the Ollama connections of `registry`.
-    pub fn new(registry: Registry, client: HttpClient, config: PassthroughConfig) -> Self {
-        Self { registry, client, config }
+    /// Serve the Ollama connections of `registry`; `meter` counts the calls of models.
+    pub fn new(registry: Registry, client: HttpClient, meter: Meter, config: PassthroughConfig) -> Self {
+        Self { registry, client, meter, config }
     }
 
     async fn answer(&self, head: &Parts, body: RequestBody) -> Result<Response<PassBody>, Failure> {
@@ -83,7 +87,9 @@ impl Passthrough {
             return Err(Failure::Prohibited);
         }
         let found = routes::find(&head.method, head.uri.path())?;
-        if found.admins_only && !principal.is_admin() {
+        // What only admins do reaches all models of a connection, so a key for certain ones may not.
+        let for_certain_models = principal.rules.as_ref().is_some_and(|rules| rules.models.is_some());
+        if found.admins_only && (!principal.is_admin() || for_certain_models) {
             return Err(Failure::Prohibited);
         }
         if !self.connections().iter().any(|connection| connection.enabled) {
@@ -131,26 +137,44 @@ impl Passthrough {
         let body = body::whole(body, &self.config).await?;
         let named = name::find(&body, fields)?;
         let target = self.target(principal, &named.name, found.index)?;
+        let reservation = self.reserve(principal, found.path, &target, &body).await?;
         let body = match target.model == named.name {
             true => body,
             false => named.replaced(&body, &target.model),
         };
         let forward = Forward { head, path: found.path, method: found.method(head), json: true };
-        self.forward(&target.connection, forward, breezeway_upstream::full_body(body)).await
+        let forwarded = self.forward(&target.connection, forward, breezeway_upstream::full_body(body)).await;
+        let Some(reservation) = reservation else { return forwarded };
+        match forwarded {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = PassBody::metered(MeteredBody::new(body, &head.headers, reservation));
+                Ok(Response::from_parts(head, body))
+            }
+            Err(failure) => {
+                settle_failure(reservation, &failure);
+                Err(failure)
+            }
+        }
     }
 
     /// The connection that serves a model, and what it calls it.
     fn target(&self, principal: &Principal, name: &str, index: Option<usize>) -> Result<Target, Failure> {
         let Some(index) = index else {
             let route = self.resolve(principal, name)?;
-            return Ok(Target { connection: route.connection, model: route.upstream_model });
+            return Ok(Target {
+                id: route.model.id.clone(),
+                connection: route.connection,
+                model: route.upstream_model,
+            });
         };
         let connection = self.connection(Some(index))?;
         let offered = |name: &str| {
             let model = self.resolve(principal, name)?.model;
             let offer = model.offers.iter().find(|offer| offer.connection.index == index);
             let offer = offer.ok_or_else(|| Failure::UnknownModel(name.to_owned()))?;
-            Ok(Target { connection: offer.connection.clone(), model: offer.entry.id.clone() })
+            let (connection, named) = (offer.connection.clone(), offer.entry.id.clone());
+            Ok(Target { id: model.id.clone(), connection, model: named })
         };
         // Who picks a connection may leave its prefix out.
         let prefix = connection.prefix.as_deref().filter(|prefix| !prefix.is_empty());
@@ -185,6 +209,8 @@ impl Passthrough {
 
 /// Where a request goes.
 struct Target {
+    /// What the model is called here.
+    id: ModelId,
     connection: Arc<Connection>,
     /// What the connection calls the model.
     model: String,

@@ -67,4 +67,20 @@ impl Connection {
             idle_timeout: None,
         }
     }
+
+    /// Its name in accounts of usage: `openai/0`.
+    pub fn label(&self) -> String {
+        let kind = match self.kind {
+            ConnectionKind::OpenAi => "openai",
+            ConnectionKind::Ollama => "ollama",
+        };
+        format!("{kind}/{}", self.index)
+    }
+
+    /// Whether the rest of an answer is read when its client has left, so that the upstream can say
+    /// what it took: `"on_abort": "drain-and-bill"` in its configuration. Otherwise the upstream's
+    /// connection is closed at once and the usage estimated (`cancel-and-estimate`).
+    pub fn drains_aborted(&self) -> bool {
+        self.other.get("on_abort").is_some_and(|policy| policy == "drain-and-bill")
+    }
 }

@@ -36,7 +36,7 @@ pub struct GroupBy {
 }
 
 /// A row of a report. What the report does not keep apart is `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportRow {
     /// The day.
     pub day: Option<Day>,

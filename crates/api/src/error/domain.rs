@@ -1,6 +1,6 @@
 //! The texts and statuses of each domain's failures.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use super::{
     ACCESS_PROHIBITED, ApiError, EMPTY_CONTENT, MODEL_NOT_FOUND, NOT_FOUND, NOT_PROCESSED, UNAUTHORIZED,
@@ -27,6 +27,17 @@ impl From<&breezeway_auth::Error> for ApiError {
             Auth::EndpointNotAllowed | Auth::SignupClosed => (403, ACCESS_PROHIBITED),
             Auth::HumanRequired => (403, "A human session is required."),
             Auth::Forbidden => (401, ACCESS_PROHIBITED),
+            Auth::NarrowedKey => {
+                (403, "An API key with limits of its own may not manage API keys or accounts.")
+            }
+            Auth::ReadOnlyKey => (403, "This API key is read-only."),
+            Auth::NoSuchKey => (404, NOT_FOUND),
+            Auth::InvalidKey { field, why } => {
+                return Self::invalid("value_error", &["body", field], why, serde_json::Value::Null);
+            }
+            Auth::UnnamedKey => {
+                (400, "This key has no name and cannot be changed. Replace it at `/api/v1/auths/api_key`.")
+            }
             Auth::KeysNotAllowed => (403, "API key creation is not allowed in the environment."),
             Auth::NoKey => (
                 404,
@@ -52,7 +63,11 @@ impl From<&breezeway_auth::Error> for ApiError {
             Auth::WrongPassword => {
                 (400, "The password provided is incorrect. Please check for typos and try again.")
             }
-            Auth::Throttled => (429, "API rate limit exceeded"),
+            Auth::Throttled(wait) => {
+                let seconds = HeaderValue::from(wait.as_secs().max(1));
+                return Self::new(StatusCode::TOO_MANY_REQUESTS, "API rate limit exceeded")
+                    .with_header(header::RETRY_AFTER, seconds);
+            }
             Auth::NoSuchAccount(_) => (400, NOT_FOUND),
             Auth::NoSuchGroup => (401, NOT_FOUND),
             Auth::LastAdmin => (403, "The last admin can be neither deleted nor demoted."),
@@ -71,6 +86,10 @@ impl From<breezeway_knowledge::Error> for ApiError {
             Library::NoSuchCollection(_) | Library::NotAMember { .. } => Self::bad_request(NOT_FOUND),
             Library::CollectionForbidden(_) => Self::bad_request(ACCESS_PROHIBITED),
             Library::FileForbidden(_) => Self::prohibited(),
+            Library::KeyNarrowed => Self::new(
+                StatusCode::FORBIDDEN,
+                "This API key is limited to certain collections and may not do this.",
+            ),
             Library::NotProcessed(_) => Self::bad_request(NOT_PROCESSED),
             Library::NoText(_) => Self::bad_request(format!("400: {EMPTY_CONTENT}")),
             Library::EmptyUpload => Self::bad_request(EMPTY_CONTENT),
@@ -117,7 +136,26 @@ impl From<breezeway_chat::Error> for ApiError {
             Chat::BadMessages(kind) => Self::bad_request(format!("`messages` must be a list, not a {kind}.")),
             Chat::Upstream(upstream) => upstream.into(),
             Chat::Registry(registry) => registry.into(),
+            Chat::Limit(refusal) => (&refusal).into(),
             other => Self::classified(&other),
+        }
+    }
+}
+
+impl From<&breezeway_usage::Refusal> for ApiError {
+    fn from(refusal: &breezeway_usage::Refusal) -> Self {
+        // Clients that wait for the whole seconds they are told must find that it was enough.
+        let wait = refusal.retry_after();
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::classified(refusal).with_header(header::RETRY_AFTER, seconds.max(1).into())
+    }
+}
+
+impl From<crate::metered::SearchError> for ApiError {
+    fn from(failure: crate::metered::SearchError) -> Self {
+        match failure {
+            crate::metered::SearchError::Limit(refusal) => (&refusal).into(),
+            crate::metered::SearchError::Search(failure) => failure.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use breezeway_core::{Credential, Principal, Role};
-use breezeway_middleware::AuthRefusal;
+use breezeway_middleware::{AuthRefusal, RateRefusal};
 use http::request::Parts;
 
 use crate::error::ApiError;
@@ -28,6 +28,9 @@ pub(crate) struct Human(pub(crate) Principal);
 pub(crate) struct Optional(pub(crate) Option<Principal>);
 
 fn signed_in(parts: &Parts) -> Result<Principal, ApiError> {
+    if let Some(RateRefusal(refusal)) = parts.extensions.get() {
+        return Err(refusal.as_ref().into());
+    }
     match parts.extensions.get::<Principal>() {
         Some(principal) => Ok(principal.clone()),
         None => Err(match parts.extensions.get::<AuthRefusal>() {

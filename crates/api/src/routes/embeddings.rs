@@ -5,11 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, header};
-use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    error::{ApiError, ApiResult, MODEL_NOT_FOUND},
+    error::ApiResult,
     extract::{JsonObject, Verified},
     state::ApiState,
 };
@@ -26,13 +25,9 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 async fn embed(
     State(state): State<ApiState>,
     Verified(principal): Verified,
-    JsonObject(mut body): JsonObject,
+    JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    let unknown = || ApiError::bad_request(MODEL_NOT_FOUND);
-    let model = body.get("model").and_then(Value::as_str).ok_or_else(unknown)?;
-    let route = state.registry.resolve(&principal, model).map_err(|_| unknown())?;
-    set_model(&mut body, &route.upstream_model);
-    let answer = route.upstream.embeddings(body).await?;
+    let answer = state.chat.embed(&principal, body).await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response())
 }
 
@@ -43,8 +38,4 @@ async fn embed(
 )]
 async fn embed_v1(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
     embed(state, verified, body).await
-}
-
-pub(super) fn set_model(body: &mut Map<String, Value>, model: &str) {
-    body.insert("model".into(), model.into());
 }

@@ -5,9 +5,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use breezeway_chat::Answer;
+use breezeway_chat::{Answer, Error};
 use breezeway_core::Principal;
-use breezeway_registry::{ConnectionKind, FrameStream, UpstreamError};
+use breezeway_registry::{FrameStream, UpstreamError};
 use breezeway_wire::{
     Frame,
     anthropic::{self, InvalidMessages, StreamTranslator},
@@ -19,7 +19,6 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::embeddings::set_model;
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{JsonObject, Verified},
@@ -101,17 +100,15 @@ async fn count_alias(state: State<ApiState>, verified: Verified, body: JsonObjec
 /// The longest answer of an upstream that counts: a number, or an error.
 const COUNT_BYTES: usize = 1 << 20;
 
-async fn counted(
-    state: &ApiState,
-    principal: &Principal,
-    mut body: Map<String, Value>,
-) -> ApiResult<Response> {
-    let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
-    let unknown = || ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found"));
-    let route = state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|_| unknown())?;
-    set_model(&mut body, &route.upstream_model);
-    let mut reply = match route.upstream.relay("messages/count_tokens", body).await {
-        Err(UpstreamError::Answered { status, body, .. }) => return Err(refused(status, &body)),
+async fn counted(state: &ApiState, principal: &Principal, body: Map<String, Value>) -> ApiResult<Response> {
+    let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut reply = match state.chat.pass(principal, "messages/count_tokens", body).await {
+        Err(Error::Upstream(UpstreamError::Answered { status, body, .. })) => {
+            return Err(refused(status, &body));
+        }
+        Err(Error::NoSuchModel | Error::Registry(_)) => {
+            return Err(ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found")));
+        }
         other => other?,
     };
     let mut answer = Vec::new();

@@ -8,14 +8,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use breezeway_chat::Error;
 use breezeway_core::Principal;
-use breezeway_registry::{ConnectionKind, Route, UpstreamReply};
+use breezeway_registry::{ConnectionKind, UpstreamReply};
 use breezeway_wire::ChatRequest;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{chat, embeddings::set_model};
+use super::chat;
 use crate::{
     error::{ApiError, ApiResult},
     extract::{JsonObject, Path, Verified},
@@ -89,16 +90,9 @@ async fn complete(
     Verified(principal): Verified,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    let request = ChatRequest::new(body);
-    let name = request.model().unwrap_or_default().to_owned();
-    match state.chat.relay(&principal, request).await {
-        Ok(answer) => Ok(chat::response(answer)),
-        Err(
-            breezeway_chat::Error::NoSuchModel
-            | breezeway_chat::Error::Registry(breezeway_registry::Error::NoSuchModel(_)),
-        ) => Err(unknown_model(&name)),
-        Err(other) => Err(other.into()),
-    }
+    let name = model_of(&body);
+    let answer = state.chat.relay(&principal, ChatRequest::new(body)).await;
+    Ok(chat::response(answer.map_err(|error| refused(error, &name))?))
 }
 
 /// Pass a request of the Responses API on.
@@ -109,11 +103,9 @@ async fn complete(
 async fn respond(
     State(state): State<ApiState>,
     Verified(principal): Verified,
-    JsonObject(mut body): JsonObject,
+    JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    let route = route(&state, &principal, &body)?;
-    set_model(&mut body, &route.upstream_model);
-    Ok(passed_on(route.upstream.relay("responses", body).await?))
+    pass(&state, &principal, "responses", body).await
 }
 
 /// Any other path of the upstream's API, if that is switched on.
@@ -128,16 +120,14 @@ async fn other(
     body: Result<JsonObject, ApiError>,
 ) -> ApiResult<Response> {
     passthrough_is_on(&state)?;
-    let JsonObject(mut body) = body?;
+    let JsonObject(body) = body?;
     // A path is joined to the connection's address; one that climbs out of it is refused.
     if path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
         || path.contains(['?', '#', '%'])
     {
         return Err(ApiError::not_found());
     }
-    let route = route(&state, &principal, &body)?;
-    set_model(&mut body, &route.upstream_model);
-    Ok(passed_on(route.upstream.relay(&path, body).await?))
+    pass(&state, &principal, &path, body).await
 }
 
 /// Paths without a model in a body could go to any connection, so none of them is chosen.
@@ -187,16 +177,27 @@ fn passthrough_is_on(state: &ApiState) -> ApiResult<()> {
     ))
 }
 
-fn route(state: &ApiState, principal: &Principal, body: &Map<String, Value>) -> ApiResult<Route> {
-    let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
-    state.registry.resolve_at(principal, ConnectionKind::OpenAi, model).map_err(|error| match error {
-        breezeway_registry::Error::NoSuchModel(_) => unknown_model(model),
-        other => other.into(),
-    })
+async fn pass(
+    state: &ApiState,
+    principal: &Principal,
+    path: &str,
+    body: Map<String, Value>,
+) -> ApiResult<Response> {
+    let name = model_of(&body);
+    let reply = state.chat.pass(principal, path, body).await;
+    Ok(passed_on(reply.map_err(|error| refused(error, &name))?))
 }
 
-fn unknown_model(name: &str) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, format!("Model '{name}' was not found"))
+fn model_of(body: &Map<String, Value>) -> String {
+    body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// These routes name the model that is not there, or not for the caller.
+fn refused(error: Error, model: &str) -> ApiError {
+    match error {
+        Error::NoSuchModel => ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found")),
+        other => other.into(),
+    }
 }
 
 fn passed_on(reply: UpstreamReply) -> Response {

@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
     extract::{Json, Verified},
+    metered::metered_search,
     state::ApiState,
     views::passages,
 };
@@ -80,7 +81,7 @@ async fn query_doc(
     let Some(files) = scope(&state, &principal, &form.collection_name).await? else {
         return Ok(JsonAnswer(Value::Null));
     };
-    let found = search(&state, files, &form.query, &form.options).await?;
+    let found = search(&state, &principal, files, &form.query, &form.options).await?;
     let (files, answer) = found;
     let ids: Vec<_> = answer.passages.iter().map(|passage| passage.chunk.id.0.to_string()).collect();
     let mut view = Map::new();
@@ -108,7 +109,7 @@ async fn query_collection(
     for name in names {
         files.extend(scope(&state, &principal, name).await?.unwrap_or_default());
     }
-    let (files, answer) = search(&state, files, &form.query, &form.options).await?;
+    let (files, answer) = search(&state, &principal, files, &form.query, &form.options).await?;
     Ok(JsonAnswer(view_of(&state, &files, &answer).into()))
 }
 
@@ -135,6 +136,7 @@ async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult
 
 async fn search(
     state: &ApiState,
+    principal: &Principal,
     files: Vec<FileId>,
     text: &str,
     options: &Options,
@@ -158,7 +160,8 @@ async fn search(
             None => defaults.dense_weight,
         },
     };
-    let answer = state.retriever.search(question).await?;
+    let embedding = state.tuning.embedding().model;
+    let answer = metered_search(&state.meter, &state.retriever, principal, &embedding, question).await?;
     let mut ids: Vec<FileId> = answer.passages.iter().map(|passage| passage.chunk.file.clone()).collect();
     ids.sort();
     ids.dedup();

@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use breezeway_api::{RagConfig, RetrievalSettings, passage_metadata};
+use breezeway_api::{RagConfig, RetrievalSettings, metered_search, passage_metadata};
 use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage};
 use breezeway_core::{Classify, FileId, Live, Principal};
 use breezeway_knowledge::{File, Library, Wanted};
 use breezeway_retrieval::{Passage, Question, Retriever};
+use breezeway_usage::Meter;
 use serde_json::{Map, Value};
 
 use super::Embedder;
@@ -16,6 +17,7 @@ use super::Embedder;
 pub(crate) struct RagContext {
     pub(crate) library: Library,
     pub(crate) retriever: Retriever,
+    pub(crate) meter: Meter,
     pub(crate) settings: Live<RetrievalSettings>,
     /// What `embedding_config` of each passage's metadata names.
     pub(crate) embedder: Arc<Embedder>,
@@ -36,7 +38,7 @@ impl ContextSource for RagContext {
         let config = self.settings.load().rag.clone();
         let is_whole = |item: &ContextItem| item.full || config.full_context;
         let searched: Vec<usize> = (0..items.len()).filter(|&index| !is_whole(&items[index])).collect();
-        let mut found = self.search(&config, &searched, &readable, questions).await?;
+        let mut found = self.search(principal, &config, &searched, &readable, questions).await?;
 
         let mut sources = Vec::new();
         let mut budget = config.full_context_bytes;
@@ -67,6 +69,7 @@ impl RagContext {
     /// Search all items as one set, and give each passage to the first item that has its file.
     async fn search(
         &self,
+        principal: &Principal,
         config: &RagConfig,
         searched: &[usize],
         readable: &[Vec<FileId>],
@@ -85,7 +88,7 @@ impl RagContext {
         let files: Vec<FileId> = owner.keys().map(|&file| file.clone()).collect();
         // Every item that was named has a chance to say something.
         let limit = config.top_k.max(searched.len());
-        let passages = self.ranked(config, files, questions, limit).await?;
+        let passages = self.ranked(principal, config, files, questions, limit).await?;
 
         let mut ids: Vec<FileId> = passages.iter().map(|passage| passage.chunk.file.clone()).collect();
         ids.sort();
@@ -112,12 +115,14 @@ impl RagContext {
     /// The best passages over all wordings of the question: by their best place, then by similarity.
     async fn ranked(
         &self,
+        principal: &Principal,
         config: &RagConfig,
         files: Vec<FileId>,
         questions: &[String],
         limit: usize,
     ) -> Result<Vec<Passage>, ContextError> {
         let mut best: HashMap<u32, (usize, Passage)> = HashMap::new();
+        let embedding = self.embedder.view().model;
         for text in questions {
             let question = Question {
                 text: text.clone(),
@@ -127,7 +132,9 @@ impl RagContext {
                 legs: config.legs,
                 dense_weight: config.dense_weight,
             };
-            let answer = self.retriever.search(question).await.map_err(failed)?;
+            let answer = metered_search(&self.meter, &self.retriever, principal, &embedding, question)
+                .await
+                .map_err(failed)?;
             if let Some(reason) = answer.degraded {
                 tracing::debug!(reason, "Searched by words alone");
             }

@@ -17,4 +17,5 @@ mod openai;
 mod rights;
 mod single_user;
 mod sweeps;
+mod usage;
 mod users;

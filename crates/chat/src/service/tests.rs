@@ -1,5 +1,6 @@
 mod augmenting;
 mod hostile;
+mod metering;
 mod routing;
 
 use std::{
@@ -12,6 +13,7 @@ use breezeway_core::{Clock, Credential, Role, UnixTime};
 use breezeway_registry::{
     Connection, MemoryModels, ModelStore, Overlay, RegistryConfig, ScriptedUpstream, UpstreamError,
 };
+use breezeway_usage::{MemoryLedger, PriceTable, UsageConfig};
 use breezeway_wire::Frame;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -30,6 +32,7 @@ struct Bench {
     /// Speaks Ollama's and serves `llama3.2:latest`.
     local: ScriptedUpstream,
     library: Arc<Library>,
+    meter: Meter,
 }
 
 /// Knows the texts of some files and collections, and remembers what it was asked.
@@ -122,8 +125,11 @@ async fn bench(overlays: Vec<Overlay>, change: impl FnOnce(&mut ChatConfig)) -> 
     .unwrap();
     registry.refresh(false).await;
     let library = Arc::new(Library::default());
-    let router = ChatRouter::new(config, registry, Some(library.clone()));
-    Bench { router, cloud, local, library }
+    let ledger = Arc::new(MemoryLedger::default());
+    let meter = Meter::open(UsageConfig::default(), ledger, PriceTable::empty(), registry.clock().clone());
+    let meter = meter.await.unwrap();
+    let router = ChatRouter::new(config, registry, meter.clone(), Some(library.clone()));
+    Bench { router, cloud, local, library, meter }
 }
 
 fn principal(role: Role) -> Principal {

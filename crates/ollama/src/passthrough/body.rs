@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{PassthroughConfig, failure::Failure};
+use super::{PassthroughConfig, failure::Failure, metered::MeteredBody};
 
 /// The body of an answer: an upstream's, as it arrives, or one of our own. Dropping it closes the
 /// upstream's connection.
@@ -26,6 +26,11 @@ pub struct PassBody(UnsyncBoxBody<Bytes, BoxError>);
 impl PassBody {
     pub(super) fn empty() -> Self {
         Self(Empty::new().map_err(|never| match never {}).boxed_unsync())
+    }
+
+    /// An answer that is counted as it passes.
+    pub(super) fn metered(body: MeteredBody) -> Self {
+        Self(body.boxed_unsync())
     }
 
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {

@@ -5,6 +5,7 @@
 
 use breezeway_registry::UpstreamError;
 use breezeway_upstream::message_in;
+use breezeway_usage::Refusal;
 use http::{
     HeaderName, HeaderValue, Response,
     header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -49,6 +50,8 @@ pub(super) enum Failure {
     Unfinished,
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    Limit(#[from] Refusal),
 }
 
 impl Failure {
@@ -73,8 +76,15 @@ impl Failure {
             Self::Unreadable => detail(400, "The request's body could not be read"),
             Self::Unfinished => detail(408, "The request's body stopped coming"),
             Self::Upstream(error) => upstream(error),
+            Self::Limit(refusal) => limited(&refusal),
         }
     }
+}
+
+fn limited(refusal: &Refusal) -> Response<PassBody> {
+    let status = if matches!(refusal, Refusal::Exceeded(_)) { 429 } else { 503 };
+    let seconds = refusal.retry_after().as_secs_f64().ceil() as u64;
+    with(json(status, &both(&refusal.to_string())), RETRY_AFTER, seconds.max(1).into())
 }
 
 fn upstream(error: UpstreamError) -> Response<PassBody> {

@@ -33,7 +33,7 @@ impl Passthrough {
         };
         let connection = self.connection(Some(index))?;
         let mut answer = self.whole(&connection, "/api/tags").await?;
-        if let Some(Value::Array(models)) = answer.get_mut("models").filter(|_| !principal.is_admin()) {
+        if let Some(Value::Array(models)) = answer.get_mut("models").filter(|_| sees_some(principal)) {
             models.retain(|model| {
                 let id = model["model"].as_str().or(model["name"].as_str()).unwrap_or_default();
                 self.resolve(principal, &listed(&connection, id)).is_ok()
@@ -174,6 +174,11 @@ impl Passthrough {
         });
         Ok(json_object(&body.await?)?)
     }
+}
+
+/// Whether there can be models that the caller does not see.
+fn sees_some(principal: &Principal) -> bool {
+    !principal.is_admin() || principal.rules.as_ref().is_some_and(|rules| rules.models.is_some())
 }
 
 /// What a connection's model is called here.

@@ -7,6 +7,7 @@ use breezeway_ollama::{OllamaUpstream, Passthrough, PassthroughConfig};
 use breezeway_registry::{Connection, MemoryModels, ModelStore, Overlay, Registry, RegistryConfig, Upstream};
 use breezeway_testkit::{Client, ScriptedUpstream};
 use breezeway_upstream::HttpClient;
+use breezeway_usage::{MemoryLedger, Meter, PriceTable, UsageConfig};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Map;
@@ -38,6 +39,9 @@ impl Gateway {
         for id in public {
             store.insert_overlay(&public_overlay(id)).await.expect("the id is free");
         }
+        let ledger = Arc::new(MemoryLedger::default());
+        let meter = Meter::open(UsageConfig::default(), ledger, PriceTable::empty(), clock.clone());
+        let meter = meter.await.expect("an empty ledger can be read");
         let config = RegistryConfig {
             refresh_every: Duration::from_secs(60),
             catalog_timeout: Duration::from_secs(5),
@@ -55,7 +59,7 @@ impl Gateway {
             Registry::open(config, connections, Arc::new(store), connector, clock).await.expect("it opens");
         let config =
             PassthroughConfig { max_request_bytes: 4096, request_idle_timeout: Duration::from_millis(300) };
-        let passthrough = Passthrough::new(registry, client, config);
+        let passthrough = Passthrough::new(registry, client, meter, config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         let mut server = JoinSet::new();

@@ -10,12 +10,15 @@ async fn show(client: breezeway_testkit::Client, path: &str, model: &str) -> (u1
 }
 
 #[tokio::test]
-async fn unknown_and_forbidden_models_are_refused_as_clients_know_it() {
+async fn a_model_for_others_is_refused_like_one_that_nobody_has() {
     let upstream = ScriptedUpstream::with_models(["open:latest", "closed:latest"]).await;
     let gateway = Gateway::start(vec![connection(&upstream, 0)], &["open:latest"]).await;
 
     assert_eq!(show(gateway.user(), "/api/show", "open").await.0, 200);
-    assert_eq!(show(gateway.user(), "/api/show", "closed").await, (403, "Model not found".into()));
+    assert_eq!(
+        show(gateway.user(), "/api/show", "closed").await,
+        (400, "Model 'closed' was not found".into())
+    );
     assert_eq!(show(gateway.user(), "/api/show", "nope").await, (400, "Model 'nope' was not found".into()));
     assert_eq!(show(gateway.admin(), "/api/show", "closed").await.0, 200);
     assert_eq!(upstream.received_at("/api/show").len(), 2);
@@ -45,7 +48,7 @@ async fn an_index_picks_the_connection_and_checks_the_same_rights() {
     let gateway = Gateway::start(connections, &["open:latest"]).await;
 
     assert_eq!(show(gateway.user(), "/api/show/1", "open").await.0, 200);
-    assert_eq!(show(gateway.user(), "/api/show/1", "closed").await.0, 403);
+    assert_eq!(show(gateway.user(), "/api/show/1", "closed").await.0, 400);
     assert_eq!(show(gateway.admin(), "/api/show/2", "open").await.0, 200);
     assert_eq!(
         show(gateway.user(), "/api/show/7", "open").await,

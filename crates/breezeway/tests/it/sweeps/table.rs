@@ -9,8 +9,12 @@ pub(crate) enum Access {
     Open,
     /// Also accounts that wait for an admin.
     Waiting,
+    /// As before, but a person: no API key.
+    Human,
     /// Accounts with a role.
     User,
+    /// Those of them who have this permission.
+    Permitted(&'static str),
     /// Admins.
     Admin,
 }
@@ -25,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) body: Body,
     /// What an admin is answered.
     pub(crate) status: u16,
+    /// What a plain user is answered about things of their own; 0 for the same.
+    pub(crate) plain: u16,
 }
 
 pub(crate) enum Body {
@@ -54,10 +60,15 @@ impl Row {
     fn refused(self, status: u16) -> Self {
         Self { status, ..self }
     }
+
+    /// A plain user is answered something else, for what the operation shows.
+    fn plainly(self, plain: u16) -> Self {
+        Self { plain, ..self }
+    }
 }
 
 fn get(access: Access, path: &'static str) -> Row {
-    Row { method: "GET", path, access, query: "", body: Body::None, status: 200 }
+    Row { method: "GET", path, access, query: "", body: Body::None, status: 200, plain: 0 }
 }
 
 fn delete(access: Access, path: &'static str) -> Row {
@@ -90,7 +101,7 @@ fn service() -> Vec<Row> {
 }
 
 fn auths() -> Vec<Row> {
-    use Access::{Admin, Open, User, Waiting};
+    use Access::{Admin, Human, Open, Permitted, User, Waiting};
 
     let password = crate::harness::PASSWORD;
     let eve = json!({"name": "eve", "email": "eve@new.org", "password": password});
@@ -98,16 +109,18 @@ fn auths() -> Vec<Row> {
         post(Open, "/api/v1/auths/signup", eve.clone()).refused(403),
         post(Open, "/api/v1/auths/signin", json!({"email": "ada@example.org", "password": password})),
         post(Open, "/api/v1/auths/signout", Value::Null),
-        get(Waiting, "/api/v1/auths/"),
-        post(User, "/api/v1/auths/api_key", Value::Null),
+        get(Human, "/api/v1/auths/"),
+        post(Permitted("features.api_keys"), "/api/v1/auths/api_key", Value::Null),
         get(User, "/api/v1/auths/api_key"),
         delete(User, "/api/v1/auths/api_key"),
+        post(User, "/api/v1/auths/api_keys", json!({"name": "ci", "read_only": true})),
+        get(User, "/api/v1/auths/api_keys"),
+        get(Admin, "/api/v1/auths/api_keys/all"),
+        get(User, "/api/v1/auths/api_keys/{id}"),
+        post(User, "/api/v1/auths/api_keys/{id}/update", json!({"name": "build", "budget": null})),
+        delete(User, "/api/v1/auths/api_keys/{id}"),
         post(Admin, "/api/v1/auths/add", eve),
-        post(
-            Waiting,
-            "/api/v1/auths/update/password",
-            json!({"password": password, "new_password": password}),
-        ),
+        post(Human, "/api/v1/auths/update/password", json!({"password": password, "new_password": password})),
         post(
             User,
             "/api/v1/auths/update/profile",
@@ -124,6 +137,8 @@ fn users() -> Vec<Row> {
     use Access::{Admin, User};
 
     vec![
+        get(User, "/api/v1/usage"),
+        get(Admin, "/api/v1/usage/all"),
         get(Admin, "/api/v1/users/"),
         get(Admin, "/api/v1/users/all"),
         get(User, "/api/v1/users/search"),
@@ -144,6 +159,7 @@ fn users() -> Vec<Row> {
         get(Admin, "/api/v1/users/{id}/groups"),
         get(User, "/api/v1/users/{id}/profile/image"),
         post(Admin, "/api/v1/users/{id}/update", json!({"role": "user", "name": "Eve"})),
+        post(Admin, "/api/v1/users/{id}/sessions/revoke", Value::Null),
         delete(Admin, "/api/v1/users/{id}"),
     ]
 }
@@ -166,7 +182,7 @@ fn groups() -> Vec<Row> {
 }
 
 fn models() -> Vec<Row> {
-    use Access::{Admin, User};
+    use Access::{Admin, Permitted, User};
 
     let zed =
         |id: &str| json!({"id": id, "name": "Zed", "base_model_id": "gpt-small", "meta": {}, "params": {}});
@@ -179,9 +195,13 @@ fn models() -> Vec<Row> {
         get(User, "/api/v1/models/tags"),
         get(User, "/api/v1/models/all"),
         get(User, "/api/v1/models/list"),
-        get(User, "/api/v1/models/export"),
-        post(User, "/api/v1/models/create", zed("new")),
-        post(User, "/api/v1/models/import", json!({"models": [zed("imported")]})),
+        get(Permitted("workspace.models_export"), "/api/v1/models/export"),
+        post(Permitted("workspace.models"), "/api/v1/models/create", zed("new")),
+        post(
+            Permitted("workspace.models_import"),
+            "/api/v1/models/import",
+            json!({"models": [zed("imported")]}),
+        ),
         post(Admin, "/api/v1/models/sync", json!({"models": [zed("synced")]})),
         get(User, "/api/v1/models/model").query("?id=zed"),
         get(User, "/api/v1/models/model/profile/image").query("?id=zed"),
@@ -264,7 +284,7 @@ fn files() -> Vec<Row> {
 }
 
 fn knowledge() -> Vec<Row> {
-    use Access::{Admin, User};
+    use Access::{Admin, Permitted, User};
 
     let notes = json!({"name": "notes", "description": ""});
     let file = json!({"file_id": "$file"});
@@ -272,7 +292,7 @@ fn knowledge() -> Vec<Row> {
         get(User, "/api/v1/knowledge/"),
         get(User, "/api/v1/knowledge/search"),
         get(User, "/api/v1/knowledge/search/files"),
-        post(User, "/api/v1/knowledge/create", notes.clone()),
+        post(Permitted("workspace.knowledge"), "/api/v1/knowledge/create", notes.clone()),
         get(User, "/api/v1/knowledge/{id}"),
         get(User, "/api/v1/knowledge/{id}/files"),
         get(User, "/api/v1/knowledge/{id}/files/pending"),

@@ -1,0 +1,174 @@
+//! Calls of models, counted: an allowance is reserved before a call and settled when it is over.
+//!
+//! An answer's own words about what it took are read off its bytes as they pass. Where there are none,
+//! what went in and what was written are estimated, and marked as such.
+
+mod drain;
+mod prompt;
+mod streams;
+
+use breezeway_core::Principal;
+use breezeway_registry::{ChatReply, Route, UpstreamError, UpstreamReply};
+use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens};
+use breezeway_wire::{ChatRequest, Tally};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use self::{
+    drain::Drains,
+    prompt::{estimated_input, max_output},
+    streams::{Watch, watched},
+};
+use crate::Result;
+
+/// The meter, and what goes on with answers that nobody waits for any more. Clones share one state.
+#[derive(Clone)]
+pub(crate) struct Metered {
+    meter: Meter,
+    drains: Drains,
+}
+
+impl Metered {
+    pub(crate) fn new(meter: Meter) -> Self {
+        Self { meter, drains: Drains::default() }
+    }
+
+    /// Read answers that were given up to their ends, where the connection wants that. Runs for ever.
+    pub(crate) async fn run(&self) {
+        self.drains.run().await;
+    }
+
+    /// Ask a chat question.
+    pub(crate) async fn chat(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: ChatRequest,
+    ) -> Result<ChatReply> {
+        let reservation = self.reserve(principal, route, Operation::Chat, request.as_map()).await?;
+        match route.upstream.chat(request).await {
+            Ok(ChatReply::Whole(body)) => {
+                settle_whole(reservation, &body);
+                Ok(ChatReply::Whole(body))
+            }
+            Ok(ChatReply::Stream(stream)) => {
+                let watch = Watch::new(reservation, Tally::new());
+                Ok(ChatReply::Stream(watched(stream, watch, self.drains_of(route))))
+            }
+            Err(error) => {
+                settle_error(reservation, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Ask for embeddings.
+    pub(crate) async fn embeddings(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        request: Map<String, Value>,
+    ) -> Result<Bytes> {
+        let reservation = self.reserve(principal, route, Operation::Embedding, &request).await?;
+        match route.upstream.embeddings(request).await {
+            Ok(body) => {
+                settle_whole(reservation, &body);
+                Ok(body)
+            }
+            Err(error) => {
+                settle_error(reservation, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Pass a request on to a path of the upstream.
+    pub(crate) async fn relay(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        path: &str,
+        request: Map<String, Value>,
+    ) -> Result<UpstreamReply> {
+        let operation = match path {
+            "responses" | "chat/completions" => Operation::Chat,
+            "completions" => Operation::Completion,
+            "embeddings" => Operation::Embedding,
+            _ => Operation::Passthrough,
+        };
+        let reservation = self.reserve(principal, route, operation, &request).await?;
+        match route.upstream.relay(path, request).await {
+            Ok(reply) => {
+                let by_lines = reply.content_type.as_deref().is_some_and(is_by_lines);
+                let tally = if by_lines { Tally::by_lines() } else { Tally::new() };
+                let watch = Watch::new(reservation, tally);
+                let body = watched(reply.body, watch, self.drains_of(route));
+                Ok(UpstreamReply { body, ..reply })
+            }
+            Err(error) => {
+                settle_error(reservation, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn reserve(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        operation: Operation,
+        request: &Map<String, Value>,
+    ) -> Result<Reservation> {
+        let call = Call {
+            operation,
+            model: route.model.id.as_str().into(),
+            upstream: Some(route.connection.label().into()),
+            estimated_input: estimated_input(request),
+            max_output: if operation == Operation::Embedding { Some(0) } else { max_output(request) },
+        };
+        Ok(self.meter.reserve(principal, call).await?)
+    }
+
+    fn drains_of(&self, route: &Route) -> Option<Drains> {
+        route.connection.drains_aborted().then(|| self.drains.clone())
+    }
+}
+
+/// Settle a call by the usage in its whole answer.
+fn settle_whole(mut reservation: Reservation, body: &[u8]) {
+    let mut tally = Tally::new();
+    tally.see(body);
+    reservation.first_token();
+    reservation.produced_bytes(usize::try_from(tally.written_bytes()).unwrap_or(usize::MAX));
+    settle(reservation, &tally, Outcome::Completed);
+}
+
+/// Settle a call by what its answer said, or by an estimate.
+fn settle(reservation: Reservation, tally: &Tally, outcome: Outcome) {
+    match tally.usage() {
+        Some(usage) => reservation.settle(
+            Tokens {
+                input: usage.prompt_tokens,
+                output: usage.completion_tokens,
+                cached: usage.cached_tokens.unwrap_or(0),
+            },
+            outcome,
+        ),
+        None => reservation.settle_estimated(outcome),
+    }
+}
+
+/// Settle a call that had no answer. An upstream that refused, or never got the question, used
+/// nothing; one that broke off or was too slow may have worked.
+fn settle_error(reservation: Reservation, error: &UpstreamError) {
+    match error {
+        UpstreamError::Answered { .. } | UpstreamError::Unreachable(_) | UpstreamError::Unsupported(_) => {
+            reservation.settle(Tokens::default(), Outcome::Failed);
+        }
+        _ => reservation.settle_estimated(Outcome::Failed),
+    }
+}
+
+fn is_by_lines(content_type: &str) -> bool {
+    content_type.starts_with("text/event-stream") || content_type.contains("ndjson")
+}

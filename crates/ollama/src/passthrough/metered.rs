@@ -1,0 +1,143 @@
+//! Calls through the passthrough, counted by what passes.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use breezeway_core::Principal;
+use breezeway_registry::UpstreamError;
+use breezeway_upstream::BoxError;
+use breezeway_usage::{Call, Operation, Outcome, Reservation, Tokens, estimate_bytes};
+use breezeway_wire::{Asked, Tally};
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_TYPE};
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Passthrough, Target, body::PassBody, failure::Failure};
+
+impl Passthrough {
+    /// Reserve what a request may use; `None` for one that asks no model.
+    pub(super) async fn reserve(
+        &self,
+        principal: &Principal,
+        path: &str,
+        target: &Target,
+        body: &[u8],
+    ) -> Result<Option<Reservation>, Failure> {
+        let Some(operation) = operation(path) else { return Ok(None) };
+        let asked = Asked::of(body);
+        let call = Call {
+            operation,
+            model: target.id.as_str().into(),
+            upstream: Some(target.connection.label().into()),
+            estimated_input: estimate_bytes(asked.text_bytes),
+            max_output: if operation == Operation::Embedding { Some(0) } else { asked.max_tokens },
+        };
+        Ok(Some(self.meter.reserve(principal, call).await?))
+    }
+}
+
+fn operation(path: &str) -> Option<Operation> {
+    Some(match path {
+        "/api/chat" | "/v1/chat/completions" | "/v1/responses" | "/v1/messages" => Operation::Chat,
+        "/api/generate" | "/v1/completions" => Operation::Completion,
+        "/api/embed" | "/api/embeddings" | "/v1/embeddings" => Operation::Embedding,
+        _ => return None,
+    })
+}
+
+/// Settle a call that had no answer. An upstream that refused, or never got the question, used
+/// nothing; one that broke off or was too slow may have worked.
+pub(super) fn settle_failure(reservation: Reservation, failure: &Failure) {
+    match failure {
+        Failure::Upstream(UpstreamError::Broken(_) | UpstreamError::TimedOut(_)) => {
+            reservation.settle_estimated(Outcome::Failed);
+        }
+        _ => reservation.settle(Tokens::default(), Outcome::Failed),
+    }
+}
+
+/// An answer under the eyes of the meter. Dropping it before its end settles an aborted call.
+pub(super) struct MeteredBody {
+    inner: PassBody,
+    /// Gone once the call is settled.
+    reservation: Option<Reservation>,
+    tally: Tally,
+    /// Bytes of text that the reservation knows of.
+    noted: u64,
+}
+
+impl MeteredBody {
+    pub(super) fn new(inner: PassBody, headers: &HeaderMap, reservation: Reservation) -> Self {
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let by_lines = content_type.contains("ndjson") || content_type.contains("event-stream");
+        let tally = if by_lines { Tally::by_lines() } else { Tally::new() };
+        Self { inner, reservation: Some(reservation), tally, noted: 0 }
+    }
+
+    fn note(&mut self) {
+        let written = self.tally.written_bytes();
+        let Some(reservation) = self.reservation.as_mut().filter(|_| written > self.noted) else { return };
+        reservation.first_token();
+        reservation.produced_bytes(usize::try_from(written - self.noted).unwrap_or(usize::MAX));
+        self.noted = written;
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.tally.end();
+        self.note();
+        let Some(reservation) = self.reservation.take() else { return };
+        match self.tally.usage() {
+            Some(usage) => reservation.settle(
+                Tokens {
+                    input: usage.prompt_tokens,
+                    output: usage.completion_tokens,
+                    cached: usage.cached_tokens.unwrap_or(0),
+                },
+                outcome,
+            ),
+            None => reservation.settle_estimated(outcome),
+        }
+    }
+}
+
+impl Drop for MeteredBody {
+    fn drop(&mut self) {
+        // The server drops a body whose announced length has gone out without asking for more.
+        let outcome = if self.inner.is_end_stream() { Outcome::Completed } else { Outcome::Aborted };
+        self.end(outcome);
+    }
+}
+
+impl Body for MeteredBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let item = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &item {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.tally.push(data);
+                    self.note();
+                }
+            }
+            Some(Err(_)) => self.end(Outcome::Failed),
+            None => self.end(Outcome::Completed),
+        }
+        Poll::Ready(item)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
