@@ -77,6 +77,15 @@ pub(crate) enum Answer {
     Exhausted { for_now: bool },
 }
 
+/// Which keys rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rest {
+    /// Those that have not been active since.
+    SinceMs(u64),
+    /// All without an open call: the server stops.
+    Now,
+}
+
 impl Budget {
     pub(crate) fn new(terms: Terms, today: Day) -> Self {
         Self {
@@ -131,6 +140,9 @@ impl Budget {
             }
             return Answer::Wait;
         }
+        if register {
+            self.wanted = self.wanted.saturating_sub(amount);
+        }
         self.held = self.held.saturating_add(amount);
         Answer::Hold(amount)
     }
@@ -157,11 +169,16 @@ impl Budget {
     }
 
     /// What the store should say is used, if that is not what it says. A lower number holds from now
-    /// on, a higher one when [`Budget::raise`] says that it is written. A key that has not been active
-    /// since `idle_since_ms` rests, and gives back what it does not need.
-    pub(crate) fn renew(&mut self, idle_since_ms: u64) -> Option<u64> {
+    /// on, a higher one when [`Budget::raise`] says that it is written. A key that rests gives back what
+    /// it does not need.
+    pub(crate) fn renew(&mut self, rest: Rest) -> Option<u64> {
         let wanted = mem::take(&mut self.wanted);
-        if self.held == 0 && wanted == 0 && self.active_ms < idle_since_ms {
+        let (wanted, rests) = match rest {
+            Rest::SinceMs(since_ms) => (wanted, wanted == 0 && self.active_ms < since_ms),
+            // Whoever waits nevertheless will ask again.
+            Rest::Now => (0, true),
+        };
+        if rests && self.held == 0 {
             (self.cushion, self.ahead) = (0, 0);
         }
         let least = self.used().saturating_add(wanted).saturating_add(self.cushion);

@@ -151,8 +151,8 @@ pub struct Recovered {
 /// - a batch is written whole or not at all, and what was answered with success survives the process;
 /// - a batch whose number is not above the last one's changes nothing and succeeds, so that one whose
 ///   fate is unknown may be written again;
-/// - the totals of a row are added to what the row holds, number by number; a sum beyond `i64::MAX`
-///   may stay there;
+/// - the totals of a row are added to what the row holds, number by number; one beyond 2⁵³
+///   may stay there, and none makes a batch or a report fail;
 /// - a budget record replaces the holder's earlier one, larger or not;
 /// - `recover` forgets budgets whose period began before `since`, and no rows;
 /// - `report` covers exactly the batches up to the number it answers with; groups, order and limit are
@@ -164,7 +164,7 @@ pub trait LedgerStore: Send + Sync + 'static {
     async fn recover(&self, since: Day) -> Result<Recovered, StoreError>;
 
     /// Write a batch.
-    async fn write(&self, batch: &Batch) -> Result<(), StoreError>;
+    async fn write(&self, batch: Arc<Batch>) -> Result<(), StoreError>;
 
     /// Add up rows.
     async fn report(&self, query: &ReportQuery) -> Result<Report, StoreError>;

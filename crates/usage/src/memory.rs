@@ -38,7 +38,7 @@ impl LedgerStore for MemoryLedger {
         Ok(Recovered { last_batch: contents.last_batch, budgets })
     }
 
-    async fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+    async fn write(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
         let mut contents = self.contents();
         if batch.number <= contents.last_batch {
             return Ok(());
@@ -58,5 +58,16 @@ impl LedgerStore for MemoryLedger {
         let mut adder = Adder::new(query);
         contents.rows.iter().for_each(|(key, totals)| adder.add(key, totals));
         Ok(Report { last_batch: contents.last_batch, rows: adder.finish() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    #[tokio::test]
+    async fn memory_keeps_the_contract_of_the_ledger_store() {
+        conformance::ledger_store(async || MemoryLedger::default()).await;
     }
 }

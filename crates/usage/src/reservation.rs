@@ -12,6 +12,10 @@ use crate::{
 /// By how many tokens a call that outgrows its reservation raises it.
 const STEP: u64 = 256;
 
+/// More tokens than any call has. An upstream that claims more is not believed: sums of what it says
+/// must stay sums.
+const MOST: u64 = u32::MAX as u64;
+
 /// A call that was reserved and is under way. Whoever drops it without a word has aborted it: then its
 /// tokens are estimated from what went in and what [`produced`](Self::produced) was told.
 #[must_use = "a reservation that is dropped counts as an aborted call"]
@@ -131,6 +135,8 @@ impl Open {
     }
 
     fn end(self, tokens: Tokens, estimated: bool, outcome: Outcome) {
+        let Tokens { input, output, cached } = tokens;
+        let tokens = Tokens { input: input.min(MOST), output: output.min(MOST), cached: cached.min(MOST) };
         let mut totals = Totals::of(tokens, self.price.cost(tokens), outcome);
         totals.estimated = estimated.into();
         totals.duration_ms = millis(self.began.elapsed());

@@ -10,7 +10,7 @@ use breezeway_core::{Limits, MINUTE};
 use super::Now;
 use crate::{
     BudgetRecord, Exceeded, LimitKind, Price, Rate, RateState, Refusal, Tokens, Unit,
-    budget::{self, Answer, Budget, Demand},
+    budget::{self, Answer, Budget, Demand, Rest},
     pending::lock,
     window::Window,
 };
@@ -185,13 +185,13 @@ impl Key {
     }
 
     /// What to write down of the budget, with its era, and whether to look here again.
-    pub(crate) fn renew(&self, idle_since_ms: u64) -> (Option<(u32, BudgetRecord)>, bool) {
+    pub(crate) fn renew(&self, rest: Rest) -> (Option<(u32, BudgetRecord)>, bool) {
         let mut state = lock(&self.state);
         let Some(budget) = &mut state.budget else {
             state.touched = false;
             return (None, false);
         };
-        let used = budget.renew(idle_since_ms);
+        let used = budget.renew(rest);
         let record = used.map(|used| (budget.era(), budget.record(self.holder.clone(), used)));
         // A raised lease must be looked at again, for it may have to be given back.
         let rests = record.is_none() && budget.is_at_rest();

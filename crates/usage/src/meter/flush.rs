@@ -6,7 +6,7 @@ use breezeway_core::StoreError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Inner, Meter};
-use crate::{Batch, LedgerKey, Totals, keys::Key};
+use crate::{Batch, LedgerKey, Totals, budget::Rest, keys::Key};
 
 /// What the one that writes has in hand.
 pub(super) struct Writer {
@@ -21,7 +21,7 @@ pub(super) struct Writer {
 }
 
 struct InFlight {
-    batch: Batch,
+    batch: Arc<Batch>,
     /// The keys of the batch's budgets, in the same order, and their eras.
     keys: Vec<(Arc<Key>, u32)>,
 }
@@ -51,7 +51,8 @@ impl Meter {
             }
             let due = Instant::now() >= next;
             let idle = u64::try_from(self.0.config.lease_idle.as_millis()).unwrap_or(u64::MAX);
-            if let Err(error) = self.0.write_down(self.0.now_ms().saturating_sub(idle), due).await {
+            let rest = Rest::SinceMs(self.0.now_ms().saturating_sub(idle));
+            if let Err(error) = self.0.write_down(rest, due).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "Usage could not be written down; it is kept"
@@ -70,13 +71,13 @@ impl Meter {
     /// # Errors
     /// If the store does not take it. Then it is all still here, and the next flush tries again.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.0.write_down(u64::MAX, true).await
+        self.0.write_down(Rest::Now, true).await
     }
 }
 
 impl Inner {
-    /// Write everything that is there now. Keys that have not been active since rest.
-    async fn write_down(&self, idle_since_ms: u64, sweep: bool) -> Result<(), StoreError> {
+    /// Write everything that is there now. Keys that rest give back what they hold ahead.
+    async fn write_down(&self, rest: Rest, sweep: bool) -> Result<(), StoreError> {
         let mut guard = self.writer.lock().await;
         let writer = &mut *guard;
         // Should the last flush have broken off, its keys have not been looked at.
@@ -87,11 +88,13 @@ impl Inner {
             writer.sweep = writer.sweep.wrapping_add(1);
         }
         loop {
-            if writer.in_flight.is_none() {
-                writer.in_flight = self.next_batch(writer, idle_since_ms);
+            // What an earlier flush left goes first, and says nothing about what has come since.
+            let left = writer.in_flight.is_some();
+            if !left {
+                writer.in_flight = self.next_batch(writer, rest);
             }
             let Some(in_flight) = &writer.in_flight else { return Ok(()) };
-            self.store.write(&in_flight.batch).await?;
+            self.store.write(in_flight.batch.clone()).await?;
 
             for ((key, era), record) in in_flight.keys.iter().zip(&in_flight.batch.budgets) {
                 key.raise(*era, record.used);
@@ -101,18 +104,18 @@ impl Inner {
             writer.in_flight = None;
             self.flushed.notify_waiters();
             // Rows that arrive meanwhile are the next flush's, or this one might not end.
-            if !full && writer.keys.is_empty() {
+            if !left && !full && writer.keys.is_empty() {
                 return Ok(());
             }
         }
     }
 
-    fn next_batch(&self, writer: &mut Writer, idle_since_ms: u64) -> Option<InFlight> {
+    fn next_batch(&self, writer: &mut Writer, rest: Rest) -> Option<InFlight> {
         let (mut budgets, mut keys) = (Vec::new(), Vec::new());
         while budgets.len() < self.config.rows_per_batch.max(1)
             && let Some(key) = writer.keys.pop_front()
         {
-            let (record, again) = key.renew(idle_since_ms);
+            let (record, again) = key.renew(rest);
             if let Some((era, record)) = record {
                 budgets.push(record);
                 keys.push((key.clone(), era));
@@ -125,6 +128,7 @@ impl Inner {
         if rows.is_empty() && budgets.is_empty() {
             return None;
         }
-        Some(InFlight { batch: Batch { number: writer.last_batch + 1, rows, budgets }, keys })
+        let batch = Arc::new(Batch { number: writer.last_batch + 1, rows, budgets });
+        Some(InFlight { batch, keys })
     }
 }
