@@ -33,6 +33,54 @@ CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
 
 -- Usage ledger.
 
+CREATE TABLE usage (
+    -- Days since 1970-01-01, UTC.
+    day INTEGER NOT NULL,
+    -- No foreign keys: the ledger outlives whom and what it names.
+    account TEXT NOT NULL,
+    -- Empty, as the connection is, where there is none: NULLs would all be different in the key.
+    key TEXT NOT NULL,
+    model TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    upstream TEXT NOT NULL,
+    -- Sums over the calls of the row, none above 2^53.
+    requests INTEGER NOT NULL,
+    estimated INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    aborted INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    cached INTEGER NOT NULL,
+    -- Millionths of the unit of currency, by the prices of the time.
+    cost INTEGER NOT NULL,
+    first_token_ms INTEGER NOT NULL,
+    first_tokens INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    PRIMARY KEY (day, account, key, model, operation, upstream)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX usage_by_account ON usage (account, day);
+
+CREATE TABLE usage_budgets (
+    -- The id of a key, or another name that the usage crate gives.
+    holder TEXT PRIMARY KEY NOT NULL,
+    period TEXT NOT NULL CHECK (period IN ('day', 'month')),
+    -- The first day of the period.
+    start INTEGER NOT NULL,
+    unit TEXT NOT NULL CHECK (unit IN ('tokens', 'micro_units')),
+    -- Written ahead of use, so that a crash forgets nothing.
+    used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_batches (
+    -- One row: the number of the batch that was added last, so that none is added twice.
+    only INTEGER PRIMARY KEY NOT NULL CHECK (only = 1),
+    last INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO usage_batches (only, last) VALUES (1, 0);
+
 -- External identities.
 
 CREATE TABLE external_identities (

@@ -15,6 +15,7 @@ mod files;
 mod grants;
 mod groups;
 mod identities;
+mod ledger;
 mod log;
 mod models;
 mod settings;

@@ -4,4 +4,5 @@
 
 mod accounts;
 mod chunks;
+mod ledger;
 mod library;

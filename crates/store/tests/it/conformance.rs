@@ -8,6 +8,13 @@ async fn the_store_keeps_the_contract_of_the_account_store() {
 }
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_ledger_store() {
+    let stores = Stores::new();
+
+    breezeway_usage::conformance::ledger_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_model_store() {
     let stores = Stores::new();
 

@@ -36,7 +36,7 @@ impl LedgerStore for Ledger {
         self.writes.fetch_add(1, Ordering::Relaxed);
         yield_now().await;
         let fails = self.failures.load(Ordering::Relaxed);
-        if fails == 0 || fails % 2 == 0 {
+        if fails.is_multiple_of(2) {
             self.memory.write(batch).await?;
         }
         yield_now().await;
