@@ -1,5 +1,7 @@
 //! What a deployment may decide about the layers.
 
+use crate::TrustedHeaders;
+
 /// Settings of the layers. They are checked when the layers are made from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MiddlewareConfig {
@@ -11,6 +13,8 @@ pub struct MiddlewareConfig {
     pub compression: bool,
     /// Headers set on every answer that does not have them, by name and value.
     pub security_headers: Vec<(String, String)>,
+    /// Headers in which a proxy says whom it has signed in, if one does.
+    pub trusted_headers: Option<TrustedHeaders>,
 }
 
 impl Default for MiddlewareConfig {
@@ -21,6 +25,7 @@ impl Default for MiddlewareConfig {
             cors_origins: vec!["*".into()],
             compression: true,
             security_headers: vec![("x-content-type-options".into(), "nosniff".into())],
+            trusted_headers: None,
         }
     }
 }
@@ -35,6 +40,12 @@ pub enum InvalidConfig {
     /// Not a value that a header can have.
     #[error("the header `{0}` cannot have the value it is given")]
     HeaderValue(String),
+    /// Not an address or network.
+    #[error("`{0}` is no address and no network; write it like `10.0.0.2` or `10.0.0.0/8`")]
+    Network(String),
+    /// Headers that anybody could send would be believed of nobody.
+    #[error("headers of a proxy are to be trusted, and no address of a proxy is given")]
+    NoProxies,
     /// Not an origin.
     #[error("`{0}` is no origin; write it like `https://chat.example.org`")]
     Origin(String),

@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use crate::{
     InvalidConfig,
     origin::{CrossSite, OwnOrigins},
+    trusted::{self, FromProxy, Trust, TrustedHeaders},
 };
 
 /// The cookie that a sign-in sets.
@@ -32,6 +33,7 @@ pub struct CredentialsLayer {
     auth: Auth,
     api_key_header: HeaderName,
     own: OwnOrigins,
+    trust: Option<Trust>,
 }
 
 impl CredentialsLayer {
@@ -42,7 +44,7 @@ impl CredentialsLayer {
     pub fn new(auth: Auth, api_key_header: &str) -> Result<Self, InvalidConfig> {
         let api_key_header =
             api_key_header.parse().map_err(|_| InvalidConfig::HeaderName(api_key_header.to_owned()))?;
-        Ok(Self { auth, api_key_header, own: OwnOrigins::default() })
+        Ok(Self { auth, api_key_header, own: OwnOrigins::default(), trust: None })
     }
 
     /// Count pages of these origins as this server's own, as far as requests without a credential go.
@@ -50,6 +52,16 @@ impl CredentialsLayer {
     pub fn trusting(mut self, origins: &[String]) -> Self {
         self.own = OwnOrigins::listed(origins);
         self
+    }
+
+    /// Believe these headers of these proxies: they leave a [`FromProxy`](crate::FromProxy), and a session
+    /// of somebody else is refused.
+    ///
+    /// # Errors
+    /// If one is no header or no network, or no proxy is given.
+    pub fn behind(mut self, headers: Option<&TrustedHeaders>) -> Result<Self, InvalidConfig> {
+        self.trust = headers.map(Trust::new).transpose()?;
+        Ok(self)
     }
 }
 
@@ -85,7 +97,12 @@ where
         if let Some(cross_site) = cross_site {
             request.extensions_mut().insert(cross_site);
         }
-        match self.layer.principal(&request, cross_site) {
+        let from_proxy = self.layer.trust.as_ref().and_then(|trust| trust.person(&request));
+        let found = self.layer.principal(&request, cross_site, from_proxy.as_ref());
+        if let Some(from_proxy) = from_proxy {
+            request.extensions_mut().insert(from_proxy);
+        }
+        match found {
             Ok(principal) => {
                 // The field belongs to the span of the trace layer, where that is in use.
                 tracing::Span::current().record("principal.id", principal.user.as_str());
@@ -100,13 +117,19 @@ where
 }
 
 impl CredentialsLayer {
-    fn principal<B>(&self, request: &Request<B>, cross_site: Option<CrossSite>) -> Result<Principal, Error> {
+    fn principal<B>(
+        &self,
+        request: &Request<B>,
+        cross_site: Option<CrossSite>,
+        from_proxy: Option<&FromProxy>,
+    ) -> Result<Principal, Error> {
         let principal = match presented(request.headers(), &self.api_key_header)? {
             Some(credential) => self.auth.authenticate(credential)?,
             // Without a credential there is only where the request comes from.
             None if cross_site.is_some() => return Err(Error::NoCredential),
             None => self.auth.anonymous()?,
         };
+        trusted::is_same(&principal, from_proxy)?;
         self.auth.allows_path(&principal, request.uri().path())?;
         Ok(principal)
     }
