@@ -6,8 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use breezeway_auth::{AccountChange, AuthSettings, NewAccount, Session};
-use breezeway_core::{Principal, Role, Secret};
-use breezeway_middleware::CrossSite;
+use breezeway_core::{Role, Secret};
+use breezeway_middleware::{CrossSite, FromProxy};
 use http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -126,8 +126,15 @@ async fn sign_up(
 async fn sign_in(
     State(state): State<ApiState>,
     from: Option<Extension<CrossSite>>,
-    AuthJson(form): AuthJson<SignIn>,
+    from_proxy: Option<Extension<FromProxy>>,
+    form: ApiResult<AuthJson<SignIn>>,
 ) -> ApiResult<Response> {
+    if state.config.trusted_headers && !state.config.single_user {
+        let word = from_proxy.map(|Extension(word)| word);
+        let session = sign_in_by_proxy(&state, from.map(|Extension(from)| from), word).await?;
+        return Ok(signed_in(&state, &session, false));
+    }
+    let AuthJson(form) = form?;
     let session = if state.config.single_user {
         // No password is asked for, so a page of another site must not get the token.
         if from.is_some() {
@@ -139,6 +146,27 @@ async fn sign_in(
     };
     Ok(signed_in(&state, &session, false))
 }
+
+/// Sign in whom the proxy in front has signed in. Where one does that, nobody signs in by a password.
+async fn sign_in_by_proxy(
+    state: &ApiState,
+    from: Option<CrossSite>,
+    word: Option<FromProxy>,
+) -> ApiResult<Session> {
+    // The proxy knows the browser, whichever page of it asks; the answer is a token.
+    if from == Some(CrossSite::Origin) {
+        return Err(ApiError::new(http::StatusCode::FORBIDDEN, ACCESS_PROHIBITED));
+    }
+    match word {
+        Some(FromProxy(Ok(person))) => Ok(state.auth.sign_in_trusted(person).await?),
+        Some(FromProxy(Err(_))) => Err(breezeway_auth::Error::UnclearPerson.into()),
+        None => Err(ApiError::bad_request(NO_TRUSTED_HEADER)),
+    }
+}
+
+/// What Open WebUI says where its header is missing.
+const NO_TRUSTED_HEADER: &str =
+    "Your provider has not provided a trusted header. Please contact your administrator for assistance.";
 
 /// The signed-in account; renews the cookie.
 #[utoipa::path(
@@ -330,10 +358,16 @@ async fn change_admin_config(
     Admin(_): Admin,
     AuthJson(form): AuthJson<Map<String, Value>>,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
-    let mut settings = AuthSettings::clone(&state.auth.settings());
-    apply(&mut settings, form)?;
-    state.auth.update_settings(settings).await?;
-    Ok(JsonAnswer(config_view(&state.auth.settings())))
+    // Once to see whether it can be, and once more on what the settings are by then.
+    apply(&mut AuthSettings::clone(&state.auth.settings()), &form)?;
+    let settings = state
+        .auth
+        .change_settings(move |settings| {
+            // What can be applied once can be applied again.
+            let _ = apply(settings, &form);
+        })
+        .await?;
+    Ok(JsonAnswer(config_view(&settings)))
 }
 
 /// Settings that are kept for clients and change nothing here, with what they are until set.
@@ -386,10 +420,10 @@ fn config_view(settings: &AuthSettings) -> Map<String, Value> {
     view
 }
 
-fn apply(settings: &mut AuthSettings, form: Map<String, Value>) -> ApiResult<()> {
+fn apply(settings: &mut AuthSettings, form: &Map<String, Value>) -> ApiResult<()> {
     let refuse = || ApiError::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Invalid authentication request.");
     for (name, value) in form {
-        match (name.as_str(), &value) {
+        match (name.as_str(), value) {
             ("ENABLE_SIGNUP", Value::Bool(on)) => settings.enable_signup = *on,
             ("ENABLE_API_KEYS", Value::Bool(on)) => settings.enable_api_keys = *on,
             ("ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS", Value::Bool(on)) => {
@@ -420,7 +454,7 @@ fn apply(settings: &mut AuthSettings, form: Map<String, Value>) -> ApiResult<()>
                 _,
             ) => return Err(refuse()),
             _ => {
-                settings.other.insert(name, value);
+                settings.other.insert(name.clone(), value.clone());
             }
         }
     }
@@ -446,15 +480,8 @@ pub(crate) fn role(text: &str) -> ApiResult<Role> {
 }
 
 fn permissions(state: &ApiState, session: &Session) -> Value {
-    state.auth.permissions(&Principal {
-        user: session.account.id.clone(),
-        role: session.account.role,
-        name: session.account.name.as_str().into(),
-        email: session.account.email.as_str().into(),
-        groups: [].into(),
-        credential: breezeway_core::Credential::Local,
-        rules: None,
-    })
+    let principal = state.auth.local_principal(&session.account.id);
+    principal.map_or(Value::Null, |principal| state.auth.permissions(&principal))
 }
 
 /// A session as an answer: the body, and the token as a cookie.
@@ -465,20 +492,26 @@ fn signed_in(state: &ApiState, session: &Session, with_profile: bool) -> Respons
     }
     let mut response = JsonAnswer(view).into_response();
     no_store(&mut response);
+    if let Some(cookie) = session_cookie(state, session) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The cookie that carries a session's token.
+pub(super) fn session_cookie(state: &ApiState, session: &Session) -> Option<HeaderValue> {
     let age = session.expires_at.map_or_else(String::new, |at| {
         let seconds = at.seconds() - state.registry.clock().now().seconds();
         format!(" Max-Age={};", seconds.max(0))
     });
     let secure = if state.config.secure_cookies { " Secure;" } else { "" };
     let cookie = format!("token={}; HttpOnly;{age}{secure} Path=/; SameSite=lax", session.token.expose());
-    if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
-        cookie.set_sensitive(true);
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
+    let mut cookie = HeaderValue::from_str(&cookie).ok()?;
+    cookie.set_sensitive(true);
+    Some(cookie)
 }
 
-fn no_store(response: &mut Response) {
+pub(super) fn no_store(response: &mut Response) {
     const NAME: HeaderName = header::CACHE_CONTROL;
     response.headers_mut().insert(NAME, HeaderValue::from_static("no-store"));
 }

@@ -69,7 +69,7 @@ async fn create(
     Admin(principal): Admin,
     Json(form): Json<GroupForm>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    let members = form.user_ids.as_deref().map(|ids| known_users(&state, ids));
+    let members = form.user_ids.as_deref().map(users);
     let group = state.auth.create_group(&principal.user, &form.name, &form.description).await?;
     if form.permissions.is_none() && members.is_none() {
         return Ok(JsonAnswer(group.as_ref().into()));
@@ -153,7 +153,7 @@ async fn update(
         name: Some(form.name),
         description: Some(form.description),
         permissions: form.permissions,
-        members: form.user_ids.as_deref().map(|ids| known_users(&state, ids)),
+        members: form.user_ids.as_deref().map(users),
     };
     let group = state.auth.update_group(&group(&state, &id)?.id, change).await?;
     Ok(JsonAnswer(group.as_ref().into()))
@@ -171,9 +171,7 @@ async fn add_users(
     Path(id): Path<String>,
     Json(form): Json<UserIds>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    let group = group(&state, &id)?;
-    let members = group.members.union(&known_users(&state, &form.user_ids)).cloned().collect();
-    change_members(&state, &group.id, members).await
+    change_members(&state, &id, users(&form.user_ids), BTreeSet::new()).await
 }
 
 /// Take accounts out of a group.
@@ -188,9 +186,7 @@ async fn remove_users(
     Path(id): Path<String>,
     Json(form): Json<UserIds>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    let group = group(&state, &id)?;
-    let members = group.members.difference(&known_users(&state, &form.user_ids)).cloned().collect();
-    change_members(&state, &group.id, members).await
+    change_members(&state, &id, BTreeSet::new(), users(&form.user_ids)).await
 }
 
 /// Delete a group.
@@ -204,26 +200,28 @@ async fn delete(
     Path(id): Path<String>,
 ) -> ApiResult<JsonAnswer<bool>> {
     let id = group(&state, &id)?.id.clone();
+    // What it was given goes first, so that no access list is left with a group that nobody has.
+    state.library.depart_group(&id).await?;
+    state.registry.depart_group(&id).await?;
     Ok(JsonAnswer(state.auth.delete_group(&id).await?))
 }
 
 async fn change_members(
     state: &ApiState,
-    id: &GroupId,
-    members: BTreeSet<UserId>,
+    id: &str,
+    added: BTreeSet<UserId>,
+    removed: BTreeSet<UserId>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    let change = GroupChange { members: Some(members), ..GroupChange::default() };
-    let group = state.auth.update_group(id, change).await?;
+    let group = state.auth.change_members(&group(state, id)?.id, added, removed).await?;
     Ok(JsonAnswer(group.as_ref().into()))
 }
 
 fn group(state: &ApiState, id: &str) -> ApiResult<Arc<Group>> {
-    let groups = state.auth.groups();
-    let found = groups.iter().find(|group| group.id.as_str() == id);
-    found.cloned().ok_or_else(|| breezeway_auth::Error::NoSuchGroup.into())
+    let found = id.parse::<GroupId>().ok().and_then(|id| state.auth.group(&id));
+    found.ok_or_else(|| breezeway_auth::Error::NoSuchGroup.into())
 }
 
-/// The accounts among `ids` that exist.
-fn known_users(state: &ApiState, ids: &[String]) -> BTreeSet<UserId> {
-    ids.iter().filter_map(|id| id.parse().ok()).filter(|id| state.auth.account(id).is_some()).collect()
+/// The ids that are ids; whether there are such accounts is asked when the group is changed.
+fn users(ids: &[String]) -> BTreeSet<UserId> {
+    ids.iter().filter_map(|id| id.parse().ok()).collect()
 }

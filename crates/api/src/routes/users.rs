@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use breezeway_auth::{Account, AccountChange, AuthSettings, Permissions};
+use breezeway_auth::{Account, AccountChange, Permissions};
 use breezeway_core::{UnixTime, UserId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -26,6 +26,7 @@ use crate::{
     },
 };
 
+mod departure;
 mod own;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -38,7 +39,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(default_permissions, change_default_permissions))
         .routes(routes!(first_permissions))
         .merge(own::router())
-        .routes(routes!(show, delete))
+        .routes(routes!(show, departure::delete))
+        .routes(routes!(departure::end_sessions))
         .routes(routes!(picture))
         .routes(routes!(info))
         .routes(routes!(activity))
@@ -159,10 +161,8 @@ async fn change_default_permissions(
             Value::Null,
         ));
     }
-    let mut settings = AuthSettings::clone(&state.auth.settings());
-    settings.permissions = tree;
-    state.auth.update_settings(settings).await?;
-    Ok(JsonAnswer(state.auth.settings().permissions.clone()))
+    let settings = state.auth.change_settings(|settings| settings.permissions = tree).await?;
+    Ok(JsonAnswer(settings.permissions.clone()))
 }
 
 /// What plain users may do on a fresh server.
@@ -231,22 +231,6 @@ async fn groups(
 ) -> ApiResult<JsonAnswer<Vec<GroupName>>> {
     let account = account(&state, &id)?;
     Ok(JsonAnswer(group_names(&account.id, &state.auth.groups())))
-}
-
-/// Delete an account.
-#[utoipa::path(
-    delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
-    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
-)]
-async fn delete(
-    State(state): State<ApiState>,
-    Admin(_): Admin,
-    Path(id): Path<String>,
-) -> ApiResult<JsonAnswer<bool>> {
-    if let Ok(id) = id.parse::<UserId>() {
-        state.auth.delete_account(&id).await?;
-    }
-    Ok(JsonAnswer(true))
 }
 
 /// An account's picture.
