@@ -18,7 +18,7 @@ pub use self::{
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
         ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,
-        RetrievalSettings, Tuning, TuningError, Web, WebPage,
+        RetrievalSettings, SignOn, Tuning, TuningError, Web, WebPage,
     },
     views::{
         passages::metadata as passage_metadata,

@@ -63,6 +63,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
     let forms = OpenApiRouter::new()
         .merge(routes::health::router())
         .merge(routes::auths::router())
+        .merge(routes::oauth::router())
         .merge(routes::users::router())
         .merge(routes::groups::router())
         .merge(routes::configs::router())

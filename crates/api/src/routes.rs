@@ -13,6 +13,7 @@ pub(crate) mod health;
 pub(crate) mod knowledge;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod oauth;
 pub(crate) mod openai;
 pub(crate) mod retrieval;
 pub(crate) mod usage;

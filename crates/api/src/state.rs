@@ -12,10 +12,12 @@ use breezeway_retrieval::Retriever;
 use breezeway_usage::Meter;
 use serde_json::Value;
 
+mod sign_on;
 mod tuning;
 mod web;
 
 pub use self::{
+    sign_on::SignOn,
     tuning::{EmbeddingChange, EmbeddingView, RagConfig, RetrievalSettings, Tuning, TuningError},
     web::{Web, WebPage},
 };
@@ -42,6 +44,10 @@ pub struct ApiConfig {
     pub keep_removed_files: bool,
     /// Session cookies are only sent over TLS.
     pub secure_cookies: bool,
+    /// Where this server is reached from outside (`WEBUI_URL`), if that is known.
+    pub public_url: Option<String>,
+    /// Whether a proxy signs people in, and nobody else.
+    pub trusted_headers: bool,
 }
 
 /// Answers whether the parts below the API are well.
@@ -106,6 +112,8 @@ pub struct ApiParts {
     pub web: Arc<dyn Web>,
     /// How the parts below are.
     pub health: Arc<dyn Health>,
+    /// The provider through which people sign in, if there is one.
+    pub sign_on: Option<SignOn>,
     /// Settings.
     pub config: Arc<ApiConfig>,
 }

@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings};
+use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings, SignOn};
 use breezeway_auth::{AccountStore, Auth, Sealer};
 use breezeway_chat::{ChatRouter, ContextSource};
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
 use breezeway_ingest::{IngestConfig, Ingestor};
 use breezeway_knowledge::{BlobStore, ChunkStore, FsBlobs, Library, LibraryStore};
+use breezeway_oidc::OidcProvider;
 use breezeway_registry::{ConnectionKind, ModelStore, Registry};
 use breezeway_retrieval::{Retriever, RetrieverConfig};
 use breezeway_store::{Store, StoreConfig};
@@ -17,7 +18,7 @@ use serde_json::Map;
 use tokio::sync::Mutex;
 
 use crate::{
-    Breezeway, Config, Embedding, Error, Result,
+    Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
     glue::{Embedder, Keeper, Pages, Pulse, RagContext, Tuner, Workshop, connector},
     lanes::Lanes,
@@ -210,6 +211,7 @@ impl Builder {
             waits: config.waits,
         };
         let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing };
+        let sign_on = config.sign_on.clone().map(|sign_on| provider(sign_on, &clock)).transpose()?;
         let state = ApiParts {
             auth: auth.clone(),
             meter: meter.clone(),
@@ -222,6 +224,7 @@ impl Builder {
             tuning: Arc::new(tuner),
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),
+            sign_on,
             config: Arc::new(api_config(&config)),
         };
         Ok(Breezeway::join(crate::service::Parts {
@@ -262,6 +265,11 @@ async fn make_folder(lane: &Lane, config: &Config) -> Result<()> {
     made.map_err(|source| Error::Folder { path: shown, source })
 }
 
+fn provider(config: SignOnConfig, clock: &Clock) -> Result<SignOn> {
+    let SignOnConfig { provider, policy, return_to } = config;
+    Ok(SignOn { provider: Arc::new(OidcProvider::new(provider, clock.clone())?), policy, return_to })
+}
+
 fn api_config(config: &Config) -> ApiConfig {
     ApiConfig {
         name: config.api.name.clone(),
@@ -273,6 +281,8 @@ fn api_config(config: &Config) -> ApiConfig {
         single_user: config.auth.single_user,
         keep_removed_files: config.api.keep_removed_files,
         secure_cookies: config.api.secure_cookies,
+        public_url: config.api.public_url.clone(),
+        trusted_headers: config.middleware.trusted_headers.is_some(),
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use breezeway_api::RagConfig;
-use breezeway_auth::{AuthConfig, AuthSettings, PasswordParams};
+use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
 use breezeway_chat::{ChatConfig, QueryGeneration};
 use breezeway_core::Secret;
 use breezeway_embedding::EmbeddingModel;
 use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
+use breezeway_oidc::OidcConfig;
 use breezeway_registry::{Connection, RegistryConfig};
 use breezeway_upstream::{ClientConfig, EmbedderConfig, WebConfig};
 use breezeway_usage::{PriceTable, UsageConfig};
@@ -65,6 +66,8 @@ pub struct Config {
     pub web: WebConfig,
     /// The HTTP API.
     pub api: ApiSettings,
+    /// The provider that people sign in through, if there is one.
+    pub sign_on: Option<SignOnConfig>,
     /// What stands in front of the API.
     pub middleware: MiddlewareConfig,
     /// The client towards upstreams.
@@ -127,6 +130,20 @@ pub struct ApiSettings {
     pub secure_cookies: bool,
     /// Files taken out of a collection stay, whatever the request says.
     pub keep_removed_files: bool,
+    /// Where this server is reached from outside, such as `https://chat.example.org`.
+    pub public_url: Option<String>,
+}
+
+/// Signing in through an OpenID Connect provider.
+#[derive(Clone, Debug)]
+pub struct SignOnConfig {
+    /// The provider, and what its claims mean.
+    pub provider: OidcConfig,
+    /// What its people may do here.
+    pub policy: ExternalPolicy,
+    /// The address of ours to which it sends people back; `None` for `/oauth/oidc/callback` where this
+    /// server is reached.
+    pub return_to: Option<String>,
 }
 
 impl Config {
@@ -182,7 +199,9 @@ impl Config {
                 openai_passthrough: false,
                 secure_cookies: false,
                 keep_removed_files: false,
+                public_url: None,
             },
+            sign_on: None,
             middleware: MiddlewareConfig::default(),
             client: ClientConfig::default(),
             lanes: LaneSizes::default(),

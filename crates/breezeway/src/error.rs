@@ -30,6 +30,9 @@ pub enum Error {
     /// A setting of what stands in front of the API makes no sense.
     #[error("the HTTP settings cannot be used")]
     Middleware(#[from] breezeway_middleware::InvalidConfig),
+    /// The provider that people sign in through cannot be used as configured.
+    #[error("the sign-in provider cannot be used")]
+    SignOn(#[from] breezeway_oidc::InvalidConfig),
     /// A connection cannot be used as configured.
     #[error("the connections cannot be used")]
     Registry(#[from] breezeway_registry::Error),

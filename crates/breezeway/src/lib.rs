@@ -20,6 +20,7 @@ pub mod parts {
     pub use breezeway_ingest as ingest;
     pub use breezeway_knowledge as knowledge;
     pub use breezeway_middleware as middleware;
+    pub use breezeway_oidc as oidc;
     pub use breezeway_ollama as ollama;
     pub use breezeway_registry as registry;
     pub use breezeway_retrieval as retrieval;
@@ -33,7 +34,7 @@ pub use breezeway_api::RagConfig;
 
 pub use self::{
     builder::{Builder, private_folder},
-    config::{ApiSettings, Config, Embedding},
+    config::{ApiSettings, Config, Embedding, SignOnConfig},
     error::{Error, Result},
     glue::Waits,
     lanes::LaneSizes,

@@ -23,6 +23,8 @@ impl From<&breezeway_auth::Error> for ApiError {
                 (401, "Your session has expired or the token is invalid. Please sign in again.")
             }
             Auth::Revoked => (401, "Invalid token"),
+            Auth::OtherPerson => (401, "User mismatch. Please sign in again."),
+            Auth::UnclearPerson => (401, "The headers of the proxy name more than one person."),
             Auth::ApiKeysOff => (403, "Use of API key is not enabled in the environment."),
             Auth::EndpointNotAllowed | Auth::SignupClosed => (403, ACCESS_PROHIBITED),
             Auth::HumanRequired => (403, "A human session is required."),

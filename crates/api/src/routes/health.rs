@@ -2,7 +2,7 @@
 
 use axum::{Json as JsonAnswer, extract::State, response::IntoResponse};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -78,7 +78,7 @@ async fn config(
     let settings = state.auth.settings();
     let mut features = json!({
         "auth": !state.config.single_user,
-        "auth_trusted_header": false,
+        "auth_trusted_header": state.config.trusted_headers,
         "enable_signup_password_confirmation": false,
         "enable_ldap": false,
         "enable_api_keys": settings.enable_api_keys,
@@ -87,13 +87,16 @@ async fn config(
         "enable_websocket": false,
         "enable_version_update_check": false,
     });
+    let providers = state.sign_on.as_ref().map(|sign_on| (sign_on.provider.id(), sign_on.provider.title()));
+    let providers: Map<String, Value> =
+        providers.into_iter().map(|(id, title)| (id.to_owned(), title.into())).collect();
     let mut config = json!({
         "status": true,
         "name": state.config.name,
         "version": COMPATIBLE_VERSION,
         "default_locale": "",
         "i18n": {},
-        "oauth": {"providers": {}, "auto_redirect": false},
+        "oauth": {"providers": providers, "auto_redirect": false},
     });
     if state.auth.is_empty() {
         config["onboarding"] = true.into();
