@@ -59,19 +59,17 @@ fn key(owner: &UserId, byte: u8) -> ApiKeyRecord {
     ApiKeyRecord {
         id: ApiKeyId::mint(),
         owner: owner.clone(),
+        name: None,
         hash: KeyHash([byte; 32]),
         sealed: Some(SealedKey(vec![0, byte, 255])),
         ending: "beef".into(),
         rules: KeyRules::default(),
         expires_at: None,
-        name: None,
         created_at: NOW,
         last_used_at: None,
     }
 }
 
-fn group(owner: &UserId, members: &[&UserId]) -> Group {
-    Group {
 /// A named key with every rule there is.
 fn named(owner: &UserId, byte: u8, name: &str) -> ApiKeyRecord {
     let budget = Budget { amount: Amount::MicroUnits(2_500_000), period: Period::Month };
@@ -92,6 +90,8 @@ fn named(owner: &UserId, byte: u8, name: &str) -> ApiKeyRecord {
     }
 }
 
+fn group(owner: &UserId, members: &[&UserId]) -> Group {
+    Group {
         id: GroupId::mint(),
         owner: owner.clone(),
         name: "Readers".into(),
@@ -240,8 +240,6 @@ async fn a_key_replaces_the_one_before<S: AccountStore>(store: &S) {
     store.replace_api_key(&ada.id, None).await.expect("deleting again is no error");
 }
 
-async fn uses_are_noted_and_strangers_ignored<S: AccountStore>(store: &S) {
-    let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
 async fn named_keys_stand_beside_the_unnamed_one<S: AccountStore>(store: &S) {
     let ada = inserted(store, "ada").await;
     let (first, second) = (named(&ada.id, 1, "ci"), named(&ada.id, 2, "ci"));
@@ -313,6 +311,8 @@ async fn keys_are_sealed_anew<S: AccountStore>(store: &S) {
     assert_eq!(store.api_keys().await.expect("readable"), [sealed]);
 }
 
+async fn uses_are_noted_and_strangers_ignored<S: AccountStore>(store: &S) {
+    let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
     let key = key(&ada.id, 1);
     store.replace_api_key(&ada.id, Some(&key)).await.expect("saved");
 

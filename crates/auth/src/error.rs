@@ -42,14 +42,6 @@ pub enum Error {
     /// Making keys is switched off, or not allowed to this account.
     #[error("the caller may not make API keys")]
     KeysNotAllowed,
-    /// There is no key to show.
-    #[error("the account has no API key")]
-    NoKey,
-    /// The key was sealed under a secret the server no longer has. It still works; it cannot be shown.
-    #[error("the API key was sealed under an earlier server secret and cannot be shown; make a new one")]
-    KeySealed,
-    /// Signing up is switched off.
-    #[error("signing up is switched off")]
     /// A key with limits of its own was used where it could free itself of them.
     #[error("an API key with limits of its own may not manage keys or accounts")]
     NarrowedKey,
@@ -73,6 +65,14 @@ pub enum Error {
     /// The key without a name was to be changed; it is replaced instead.
     #[error("the account's unnamed key cannot be changed, only replaced")]
     UnnamedKey,
+    /// There is no key to show.
+    #[error("the account has no API key")]
+    NoKey,
+    /// The key was sealed under a secret the server no longer has. It still works; it cannot be shown.
+    #[error("the API key was sealed under an earlier server secret and cannot be shown; make a new one")]
+    KeySealed,
+    /// Signing up is switched off.
+    #[error("signing up is switched off")]
     SignupClosed,
     /// The address is no address.
     #[error("the email address is not valid")]
@@ -140,18 +140,19 @@ impl Classify for Error {
             | Self::UnknownCredential
             | Self::Revoked
             | Self::OtherPerson
-            | Self::UnclearPerson => {
-                ErrorKind::Unauthenticated
-            }
+            | Self::UnclearPerson => ErrorKind::Unauthenticated,
             Self::ApiKeysOff
             | Self::EndpointNotAllowed
             | Self::HumanRequired
             | Self::Forbidden
             | Self::KeysNotAllowed
+            | Self::NarrowedKey
+            | Self::ReadOnlyKey
             | Self::SignupClosed
             | Self::LastAdmin => ErrorKind::Forbidden,
             Self::NoKey | Self::NoSuchKey | Self::NoSuchAccount(_) | Self::NoSuchGroup => ErrorKind::NotFound,
             Self::InvalidEmail
+            | Self::InvalidKey { .. }
             | Self::InvalidSetting { .. }
             | Self::PasswordTooLong
             | Self::PasswordTooWeak
@@ -163,12 +164,9 @@ impl Classify for Error {
             | Self::TooManyKeys(_)
             | Self::UnnamedKey => ErrorKind::Conflict,
             Self::Throttled(_) => ErrorKind::RateLimited,
-            | Self::NarrowedKey
-            | Self::ReadOnlyKey
             Self::Lane(lane) => lane.kind(),
             Self::Store(store) => store.kind(),
             Self::Crypto(_) | Self::EmptySecret => ErrorKind::Internal,
         }
-            | Self::InvalidKey { .. }
     }
 }

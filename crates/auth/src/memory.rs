@@ -93,7 +93,7 @@ impl AccountStore for MemoryAccounts {
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError> {
         let mut rows = self.rows();
         rows.accounts.remove(id);
-        rows.keys.remove(id);
+        rows.keys.retain(|key| key.owner != *id);
         rows.identities.retain(|identity| identity.owner != *id);
         for group in rows.groups.values_mut() {
             group.members.remove(id);

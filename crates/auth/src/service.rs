@@ -124,11 +124,11 @@ impl Auth {
     /// [`Error::EndpointNotAllowed`] if it may not.
     pub fn allows_path(&self, principal: &Principal, path: &str) -> Result<()> {
         let Credential::ApiKey(_) = principal.credential else { return Ok(()) };
-        let settings = self.settings();
-        if !settings.restrict_api_key_endpoints {
         if principal.rules.as_ref().is_some_and(|rules| !rules.allows_path(path)) {
             return Err(Error::EndpointNotAllowed);
         }
+        let settings = self.settings();
+        if !settings.restrict_api_key_endpoints {
             return Ok(());
         }
         let allowed = settings.api_keys_allowed_endpoints.iter().any(|allowed| {

@@ -60,6 +60,18 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replace the unnamed key of an account by this one, or by none. Its named keys stay.
     async fn replace_api_key(&self, owner: &UserId, key: Option<&ApiKeyRecord>) -> Result<(), StoreError>;
 
+    /// Insert a named key.
+    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError>;
+
+    /// Write name, rules and end of a key; answers whether it was there.
+    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError>;
+
+    /// Delete one key; answers whether it was there.
+    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError>;
+
+    /// Write the seals and endings of keys, in one go. Keys that are not there stay away.
+    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError>;
+
     /// Note when accounts and keys were last used, in one go.
     async fn touch(
         &self,
@@ -76,15 +88,3 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Delete a group.
     async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError>;
 }
-    /// Insert a named key.
-    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError>;
-
-    /// Write name, rules and end of a key; answers whether it was there.
-    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError>;
-
-    /// Delete one key; answers whether it was there.
-    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError>;
-
-    /// Write the seals and endings of keys, in one go. Keys that are not there stay away.
-    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError>;
-

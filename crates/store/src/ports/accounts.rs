@@ -63,9 +63,40 @@ impl AccountStore for Store {
         self.read("read API keys", api_keys::all).await
     }
 
+    async fn api_keys_of(
+        &self,
+        owner: Option<&UserId>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let owner = owner.cloned();
+        self.read("list API keys", move |tx| api_keys::slice(tx, owner.as_ref(), offset, limit)).await
+    }
+
     async fn replace_api_key(&self, owner: &UserId, key: Option<&ApiKeyRecord>) -> Result<(), StoreError> {
         let (owner, key) = (owner.clone(), key.cloned());
         self.write("replace an API key", move |tx| api_keys::replace(tx, &owner, key.as_ref())).await
+    }
+
+    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.write("insert an API key", move |tx| api_keys::insert(tx, &key)).await
+    }
+
+    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.write("change an API key", move |tx| api_keys::update(tx, &key)).await
+    }
+
+    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("delete an API key", move |tx| api_keys::delete(tx, &id)).await
+    }
+
+    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
+        let keys = keys.to_vec();
+        self.write("seal API keys anew", move |tx| keys.iter().try_for_each(|key| api_keys::reseal(tx, key)))
+            .await
     }
 
     async fn touch(
@@ -90,39 +121,8 @@ impl AccountStore for Store {
         self.write("save a group", move |tx| groups::save(tx, &group)).await
     }
 
-    async fn api_keys_of(
-        &self,
-        owner: Option<&UserId>,
-        offset: u64,
-        limit: u64,
-    ) -> Result<Vec<ApiKeyRecord>, StoreError> {
-        let owner = owner.cloned();
-        self.read("list API keys", move |tx| api_keys::slice(tx, owner.as_ref(), offset, limit)).await
-    }
-
     async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError> {
         let id = id.clone();
         self.write("delete a group", move |tx| groups::delete(tx, &id)).await
     }
 }
-    async fn insert_api_key(&self, key: &ApiKeyRecord) -> Result<(), StoreError> {
-        let key = key.clone();
-        self.write("insert an API key", move |tx| api_keys::insert(tx, &key)).await
-    }
-
-    async fn update_api_key(&self, key: &ApiKeyRecord) -> Result<bool, StoreError> {
-        let key = key.clone();
-        self.write("change an API key", move |tx| api_keys::update(tx, &key)).await
-    }
-
-    async fn delete_api_key(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.write("delete an API key", move |tx| api_keys::delete(tx, &id)).await
-    }
-
-    async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
-        let keys = keys.to_vec();
-        self.write("seal API keys anew", move |tx| keys.iter().try_for_each(|key| api_keys::reseal(tx, key)))
-            .await
-    }
-

@@ -215,21 +215,6 @@ impl AccountStore for Held {
         self.finished.store(key.is_none(), Ordering::SeqCst);
         Ok(())
     }
-    async fn touch(
-        &self,
-        accounts: &[(UserId, UnixTime)],
-        keys: &[(ApiKeyId, UnixTime)],
-    ) -> Result<(), StoreError> {
-        self.inner.touch(accounts, keys).await
-    }
-    async fn groups(&self) -> Result<Vec<Group>, StoreError> {
-        self.inner.groups().await
-    }
-    async fn save_group(&self, group: &Group) -> Result<(), StoreError> {
-        self.inner.save_group(group).await
-    }
-    async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError> {
-        self.inner.delete_group(id).await
     async fn api_keys_of(
         &self,
         owner: Option<&UserId>,
@@ -250,6 +235,21 @@ impl AccountStore for Held {
     async fn reseal_api_keys(&self, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
         self.inner.reseal_api_keys(keys).await
     }
+    async fn touch(
+        &self,
+        accounts: &[(UserId, UnixTime)],
+        keys: &[(ApiKeyId, UnixTime)],
+    ) -> Result<(), StoreError> {
+        self.inner.touch(accounts, keys).await
+    }
+    async fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.inner.groups().await
+    }
+    async fn save_group(&self, group: &Group) -> Result<(), StoreError> {
+        self.inner.save_group(group).await
+    }
+    async fn delete_group(&self, id: &GroupId) -> Result<(), StoreError> {
+        self.inner.delete_group(id).await
     }
 }
 
