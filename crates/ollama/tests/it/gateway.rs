@@ -21,6 +21,7 @@ pub(crate) const NOW: i64 = 1_800_000_000;
 
 pub(crate) struct Gateway {
     pub(crate) address: String,
+    pub(crate) meter: Meter,
     client: Client,
     _server: JoinSet<()>,
 }
@@ -59,12 +60,12 @@ impl Gateway {
             Registry::open(config, connections, Arc::new(store), connector, clock).await.expect("it opens");
         let config =
             PassthroughConfig { max_request_bytes: 4096, request_idle_timeout: Duration::from_millis(300) };
-        let passthrough = Passthrough::new(registry, client, meter, config);
+        let passthrough = Passthrough::new(registry, client, meter.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         let mut server = JoinSet::new();
         server.spawn(serve(listener, passthrough));
-        Self { client: Client::new(format!("http://{address}")), address, _server: server }
+        Self { client: Client::new(format!("http://{address}")), address, meter, _server: server }
     }
 
     pub(crate) fn admin(&self) -> Client {

@@ -6,6 +6,7 @@ mod lists;
 mod models;
 mod passthrough;
 mod upstream;
+mod usage;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
