@@ -1,6 +1,7 @@
 //! Settings: Open WebUI's names, read once, turned into the plain values the facade takes.
 
 mod prices;
+mod sign_on;
 mod source;
 
 use std::{
@@ -78,6 +79,7 @@ impl Settings {
         files(&source, &mut gateway)?;
         embedding(&source, &mut gateway)?;
         http(&source, &mut gateway)?;
+        sign_on::read(&source, &mut gateway)?;
 
         let host = source.text_or("HOST", "127.0.0.1");
         let host = match host.as_str() {

@@ -13,7 +13,11 @@ use std::{
 use anyhow::{Context, Result};
 use breezeway::{
     Breezeway,
-    parts::{auth::NewAccount, core::Role, middleware::Stack},
+    parts::{
+        auth::NewAccount,
+        core::Role,
+        middleware::{PeerAddress, Stack},
+    },
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -152,8 +156,8 @@ impl Connections {
         let server = builder(self.waits);
         loop {
             let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: those in use have to end first.
                     warn!(error = %error, "A connection could not be accepted");
@@ -166,7 +170,8 @@ impl Connections {
             let (service, pause) = (self.service.clone(), self.waits.body);
             let handle = service_fn(move |request: hyper::Request<Incoming>| {
                 let service = service.clone();
-                let request = request.map(|body| Patient::new(body, pause));
+                let mut request = request.map(|body| Patient::new(body, pause));
+                request.extensions_mut().insert(PeerAddress(peer.ip()));
                 async move {
                     Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {}))
                 }

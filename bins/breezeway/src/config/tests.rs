@@ -82,3 +82,57 @@ fn a_secret_is_made_once_and_only_its_owner_reads_it() {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
+
+#[test]
+fn a_trusted_header_needs_the_addresses_of_the_proxies() {
+    let email = ("WEBUI_AUTH_TRUSTED_EMAIL_HEADER", "X-Email");
+    let told = |environment: &[(&str, &str)]| format!("{:#}", read(environment).err().expect("a mistake"));
+
+    let alone = told(&[email]);
+    let nameless = told(&[("WEBUI_AUTH_TRUSTED_GROUPS_HEADER", "X-Groups")]);
+    let whole = settings(&[email, ("BREEZEWAY_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")]);
+
+    assert!(alone.contains("`BREEZEWAY_TRUSTED_PROXIES` is not"), "{alone}");
+    assert!(nameless.contains("WEBUI_AUTH_TRUSTED_EMAIL_HEADER"), "{nameless}");
+    let headers = whole.gateway.middleware.trusted_headers.unwrap();
+    assert_eq!(headers.proxies, ["127.0.0.1", "10.0.0.0/8"]);
+    assert_eq!((headers.email.as_str(), headers.groups), ("X-Email", None));
+}
+
+#[test]
+fn a_provider_is_read_by_the_names_of_open_webui() {
+    let url = ("OPENID_PROVIDER_URL", "https://id.example.org/.well-known/openid-configuration");
+    let whole = [
+        url,
+        ("OAUTH_CLIENT_ID", "chat"),
+        ("OAUTH_CLIENT_SECRET", "hush"),
+        ("OAUTH_PROVIDER_NAME", "Keycloak"),
+        ("ENABLE_OAUTH_SIGNUP", "true"),
+        ("ENABLE_OAUTH_ROLE_MANAGEMENT", "true"),
+        ("OAUTH_ROLES_CLAIM", "realm_access.roles"),
+        ("OAUTH_ADMIN_ROLES", "boss,root"),
+        ("ENABLE_OAUTH_GROUP_MANAGEMENT", "true"),
+        ("OAUTH_BLOCKED_GROUPS", r#"["ours", "it-*"]"#),
+        ("OAUTH_ALLOWED_DOMAINS", "example.org, example.com"),
+    ];
+
+    let sign_on = settings(&whole).gateway.sign_on.unwrap();
+
+    let provider = sign_on.provider;
+    assert_eq!((provider.client_id.as_str(), provider.title.as_str()), ("chat", "Keycloak"));
+    assert_eq!(provider.client_secret.as_ref().map(Secret::expose), Some("hush"));
+    assert_eq!(provider.scopes, ["openid", "email", "profile"]);
+    let roles = provider.roles.unwrap();
+    assert_eq!(
+        (roles.claim.as_str(), roles.admin),
+        ("realm_access.roles", vec!["boss".into(), "root".into()])
+    );
+    assert_eq!(provider.groups_claim.as_deref(), Some("groups"));
+    assert_eq!(provider.allowed_domains, ["example.org", "example.com"]);
+    assert_eq!(sign_on.policy.kept_groups, ["ours", "it-*"]);
+    assert!(sign_on.policy.sign_up && !sign_on.policy.merge_by_email);
+    assert!(settings(&[]).gateway.sign_on.is_none());
+    assert!(read(&[url]).is_err());
+    assert!(read(&[("OAUTH_CLIENT_ID", "chat")]).is_err());
+    assert!(read(&[whole[0], whole[1], ("OAUTH_CODE_CHALLENGE_METHOD", "plain")]).is_err());
+}
