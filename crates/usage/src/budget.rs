@@ -80,6 +80,9 @@ pub(crate) enum Answer {
 /// Which keys rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rest {
+    /// None, and no lease is lowered: somebody rang because one is too small, and those who wait for it
+    /// have not taken what an earlier flush raised it by.
+    Nobody,
     /// Those that have not been active since.
     SinceMs(u64),
     /// All without an open call: the server stops.
@@ -174,6 +177,7 @@ impl Budget {
     pub(crate) fn renew(&mut self, rest: Rest) -> Option<u64> {
         let wanted = mem::take(&mut self.wanted);
         let (wanted, rests) = match rest {
+            Rest::Nobody => (wanted, false),
             Rest::SinceMs(since_ms) => (wanted, wanted == 0 && self.active_ms < since_ms),
             // Whoever waits nevertheless will ask again.
             Rest::Now => (0, true),
@@ -185,7 +189,9 @@ impl Budget {
         let most = least.saturating_add(self.ahead);
         // Half of what is ahead may be used up, or be too much, before it is worth a write.
         let slack = self.ahead / 2;
-        if (least.saturating_add(slack)..=most.saturating_add(slack)).contains(&self.lease) {
+        let is_enough = self.lease >= least.saturating_add(slack);
+        let is_too_much = self.lease > most.saturating_add(slack) && !matches!(rest, Rest::Nobody);
+        if is_enough && !is_too_much {
             return None;
         }
         self.lease = self.lease.min(most);

@@ -4,6 +4,7 @@ mod accounts;
 mod check;
 mod conformance;
 mod crash;
+mod ledger;
 mod library;
 mod processing;
 mod property;

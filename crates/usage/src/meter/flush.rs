@@ -50,8 +50,7 @@ impl Meter {
                 () = self.0.wake.notified() => {}
             }
             let due = Instant::now() >= next;
-            let idle = u64::try_from(self.0.config.lease_idle.as_millis()).unwrap_or(u64::MAX);
-            let rest = Rest::SinceMs(self.0.now_ms().saturating_sub(idle));
+            let rest = if due { self.0.rest() } else { Rest::Nobody };
             if let Err(error) = self.0.write_down(rest, due).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -76,6 +75,11 @@ impl Meter {
 }
 
 impl Inner {
+    fn rest(&self) -> Rest {
+        let idle_ms = u64::try_from(self.config.lease_idle.as_millis()).unwrap_or(u64::MAX);
+        Rest::SinceMs(self.now_ms().saturating_sub(idle_ms))
+    }
+
     /// Write everything that is there now. Keys that rest give back what they hold ahead.
     async fn write_down(&self, rest: Rest, sweep: bool) -> Result<(), StoreError> {
         let mut guard = self.writer.lock().await;

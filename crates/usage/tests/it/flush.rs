@@ -123,3 +123,38 @@ async fn without_a_store_that_writes_no_budget_is_spent() {
     let totals = meter.report(&everything(GroupBy::default())).await.expect("read")[0].totals;
     assert_eq!((totals.requests, totals.refused), (2, 1), "and nothing is lost or counted twice");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_outgrows_its_reservation_is_written_down_while_it_flows() {
+    let ledger = Ledger::default();
+    let meter = open(&ledger, &Clock::fixed(on(0, 0))).await;
+    let ada = principal("ada", Some(budget(Amount::Tokens(100_000), Period::Day)));
+    let mut reservation = reserve(&meter, &ada, call(0, None)).await.expect("reserved");
+
+    for _ in 0..100 {
+        reservation.produced_bytes(4 * 400);
+        assert!(recorded(&ledger).await >= reservation.estimate().output);
+        pass(&meter, Duration::from_millis(1001)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_back_is_not_used_though_nobody_knows_whether_it_is_written() {
+    let ledger = Ledger::default();
+    let meter = open(&ledger, &Clock::fixed(on(0, 0))).await;
+    let ada = principal("ada", Some(budget(Amount::Tokens(100_000), Period::Day)));
+    let spend = async || {
+        let reservation = reserve(&meter, &ada, call(0, Some(300))).await.expect("reserved");
+        reservation.settle(Tokens { input: 0, output: 300, cached: 0 }, Outcome::Completed);
+    };
+    spend().await;
+    pass(&meter, Duration::from_millis(1001)).await;
+
+    // The second failure to come is one after the write.
+    ledger.failures.store(2, Ordering::Relaxed);
+    assert!(meter.flush().await.is_err());
+    assert_eq!(recorded(&ledger).await, 300);
+    spend().await;
+
+    assert!(recorded(&ledger).await >= 600);
+}

@@ -2,6 +2,7 @@
 
 mod books;
 mod crash;
+mod crowd;
 mod flush;
 mod limits;
 mod support;
