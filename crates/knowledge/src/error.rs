@@ -19,6 +19,9 @@ pub enum Error {
     /// The caller may read the file and not change it.
     #[error("file `{0}` is not yours to change")]
     FileForbidden(FileId),
+    /// The caller's API key is for certain collections, and this would reach beyond them.
+    #[error("the API key is limited to certain collections and may not do this")]
+    KeyNarrowed,
     /// The caller asked for everyone's files and is no admin.
     #[error("only admins may do this to everyone's files")]
     AdminsOnly,
@@ -77,7 +80,9 @@ impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchFile(_) | Self::NoSuchCollection(_) => ErrorKind::NotFound,
-            Self::CollectionForbidden(_) | Self::FileForbidden(_) | Self::AdminsOnly => ErrorKind::Forbidden,
+            Self::KeyNarrowed | Self::CollectionForbidden(_) | Self::FileForbidden(_) | Self::AdminsOnly => {
+                ErrorKind::Forbidden
+            }
             Self::NotProcessed(_)
             | Self::NoText(_)
             | Self::NotAMember { .. }

@@ -3,7 +3,7 @@
 //! The file row is the job. There is no second queue that could disagree with it: a crash is a lease
 //! that runs out, a retry is a change of state.
 
-use breezeway_core::{FileId, UnixTime, UserId};
+use breezeway_core::{CollectionId, FileId, UnixTime, UserId};
 use serde_json::{Map, Value};
 
 use crate::BlobHash;
@@ -114,6 +114,8 @@ pub struct FileQuery {
     pub owner: Option<UserId>,
     /// Only names that match this glob (`*` any text, `?` any sign), in any case.
     pub name_glob: Option<String>,
+    /// Only files that one of these collections holds.
+    pub held_by: Option<Vec<CollectionId>>,
     /// In which order.
     pub order: FileOrder,
     /// Which part of the list.

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, RwLock};
 
+use self::rights::narrowed_to;
 use crate::{
     BlobHash, BlobStore, BlobStream, CollectionQuery, Document, Error, File, FileOrder, FileQuery, FileState,
     LibraryStore, NewFile, Page, Result, Slice, name,
@@ -207,6 +208,9 @@ impl Library {
         if !principal.is_admin() {
             query.owner = Some(principal.user.clone());
         }
+        if let Some(collections) = narrowed_to(principal) {
+            query.held_by = Some(collections.iter().filter_map(|id| id.parse().ok()).collect());
+        }
         Ok(self.store.files(&query).await?)
     }
 
@@ -301,6 +305,9 @@ impl Library {
         if !principal.is_admin() {
             return Err(Error::AdminsOnly);
         }
+        if narrowed_to(principal).is_some() {
+            return Err(Error::KeyNarrowed);
+        }
         self.delete_files_like(&FileQuery::default()).await
     }
 
@@ -312,6 +319,9 @@ impl Library {
     pub async fn reset_index(&self, principal: &Principal) -> Result<()> {
         if !principal.is_admin() {
             return Err(Error::AdminsOnly);
+        }
+        if narrowed_to(principal).is_some() {
+            return Err(Error::KeyNarrowed);
         }
         for (collection, _) in self.store.collections(&CollectionQuery::default()).await? {
             self.store.delete_collection(&collection.id).await?;

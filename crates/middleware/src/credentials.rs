@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use tower::{Layer, Service};
 
 use crate::{
-    InvalidConfig,
+    InvalidConfig, key_rules,
     origin::{CrossSite, OwnOrigins},
     trusted::{self, FromProxy, Trust, TrustedHeaders},
 };
@@ -131,6 +131,7 @@ impl CredentialsLayer {
         };
         trusted::is_same(&principal, from_proxy)?;
         self.auth.allows_path(&principal, request.uri().path())?;
+        key_rules::check(&principal, request.method(), request.uri().path())?;
         Ok(principal)
     }
 }

@@ -37,6 +37,7 @@ impl Listed {
     /// Whether the caller may use it.
     pub(crate) fn is_for(&self, principal: &Principal, open_to_all: bool) -> bool {
         self.active
+            && key_allows(principal, &self.model.id)
             && (open_to_all
                 || principal.is_admin()
                 || match &self.access {
@@ -51,6 +52,12 @@ impl Listed {
     pub(crate) fn is_active(&self) -> bool {
         self.active
     }
+}
+
+/// Whether the caller's key, if there is one, names the model, with its tag or without `:latest`.
+pub fn key_allows(principal: &Principal, id: &ModelId) -> bool {
+    principal.key_allows_model(id.as_str())
+        || id.as_str().strip_suffix(":latest").is_some_and(|name| principal.key_allows_model(name))
 }
 
 /// Models in order, each id once.

@@ -16,6 +16,7 @@ mod upstream;
 pub mod conformance;
 
 pub use self::{
+    catalog::key_allows,
     connection::{Connection, ConnectionKind},
     error::{Error, Result},
     memory::MemoryModels,

@@ -70,6 +70,15 @@ pub(crate) fn list(tx: &mut Tx<'_>, query: &FileQuery) -> Result<Page<File>, Sto
         values.push(owner.into());
         conditions += &format!(" AND owner = ?{}", values.len());
     }
+    if let Some(holders) = &query.held_by {
+        let first = values.len() + 1;
+        values.extend(holders.iter().map(Value::from));
+        let places: Vec<String> = (first..=values.len()).map(|place| format!("?{place}")).collect();
+        // A list without entries is no SQL; one of NULL equals nothing.
+        let places = if places.is_empty() { "NULL".to_owned() } else { places.join(", ") };
+        conditions +=
+            &format!(" AND id IN (SELECT file_id FROM collection_files WHERE collection_id IN ({places}))");
+    }
     let pattern = query.name_glob.as_deref().map(text::glob);
     match &pattern {
         Some(Some(pattern)) => {

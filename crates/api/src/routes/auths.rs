@@ -21,6 +21,8 @@ use crate::{
     views::accounts::{AccountSummary, SessionView},
 };
 
+mod keys;
+
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(sign_up))
@@ -28,6 +30,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(session))
         .routes(routes!(sign_out))
         .routes(routes!(create_api_key, show_api_key, delete_api_key))
+        .merge(keys::router())
         .routes(routes!(add_account))
         .routes(routes!(change_password))
         .routes(routes!(change_profile))
@@ -219,7 +222,7 @@ async fn show_api_key(
     State(state): State<ApiState>,
     Verified(principal): Verified,
 ) -> ApiResult<JsonAnswer<ApiKeyView>> {
-    let key = state.auth.api_key(&principal)?;
+    let key = state.auth.api_key(&principal).await?;
     Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
 }
 

@@ -419,6 +419,7 @@ async fn find(
         name_glob: Some(query.filename),
         order: FileOrder::NewestFirst,
         slice: Slice { offset: query.skip.unwrap_or(0), limit },
+        ..FileQuery::default()
     };
     let found = state.library.files(principal, wanted).await?;
     if found.items.is_empty() {

@@ -167,8 +167,10 @@ async fn list_v1(state: State<ApiState>, verified: Verified, query: Query<ListQu
     get, path = "/api/models/base", tag = "models",
     responses((status = 200, description = "`{\"data\": […]}`"), (status = "4XX", description = "refused")),
 )]
-async fn base(State(state): State<ApiState>, Admin(_): Admin) -> Response {
-    list_of(&state.registry.base_models())
+async fn base(State(state): State<ApiState>, Admin(principal): Admin) -> Response {
+    let mut models = state.registry.base_models();
+    models.retain(|model| breezeway_registry::key_allows(&principal, &model.id));
+    list_of(&models)
 }
 
 /// The overrides of upstream models.

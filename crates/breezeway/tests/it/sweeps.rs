@@ -1,5 +1,7 @@
 //! Sweeps over the OpenAPI document: every operation is called, and refuses whom it must.
 
+mod foreign;
+mod policy;
 mod table;
 
 use std::collections::BTreeSet;
@@ -26,8 +28,10 @@ async fn server() -> (TestServer, Upstreams) {
 pub(crate) struct Things {
     user: String,
     group: String,
+    key: String,
     file: String,
     collection: String,
+    model: String,
     openai: String,
     ollama: String,
 }
@@ -39,20 +43,37 @@ impl Things {
         Self {
             user: unknown(),
             group: unknown(),
+            key: unknown(),
             file: unknown(),
             collection: unknown(),
+            model: unknown(),
             openai: unknown(),
             ollama: unknown(),
         }
     }
 
     pub(crate) async fn make(server: &TestServer, upstreams: &Upstreams, row: &Row) -> Self {
+        Self::made_by(&server.admin(), "zed", server, upstreams, row).await
+    }
+
+    /// The same, belonging to somebody who may make such things; groups and accounts are an admin's.
+    async fn made_by(
+        maker: &Client,
+        model: &str,
+        server: &TestServer,
+        upstreams: &Upstreams,
+        row: &Row,
+    ) -> Self {
         let admin = server.admin();
         let text = |answer: Value| answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         let wanted = format!("{} {}", row.path, row.json());
         let mentions = |word: &str| wanted.contains(word);
-        let mut things =
-            Self { openai: upstreams.openai.openai_url(), ollama: upstreams.ollama.url(), ..Self::unknown() };
+        let mut things = Self {
+            model: model.to_owned(),
+            openai: upstreams.openai.openai_url(),
+            ollama: upstreams.ollama.url(),
+            ..Self::unknown()
+        };
         if mentions("/users/{id}") || mentions("$user") {
             // Accounts are made a second apart, so the time is a name nobody has.
             things.user = server.sign_up(&format!("user{}", server.clock.now())).await.id;
@@ -61,28 +82,31 @@ impl Things {
             let form = json!({"name": "staff", "description": ""});
             things.group = text(admin.post("/api/v1/groups/create", form).await.json());
         }
+        if mentions("/api_keys/{id}") {
+            things.key = text(maker.post("/api/v1/auths/api_keys", json!({"name": "ci"})).await.json());
+        }
         if mentions("/files/{id}")
             || mentions("$file")
             || mentions("/knowledge/{id}")
             || mentions("$collection")
         {
-            let sent = admin.upload("sky.txt", "The sky is blue.").await;
+            let sent = maker.upload("sky.txt", "The sky is blue.").await;
             things.file = text(sent.json());
-            processed(&admin, &things.file).await;
+            processed(maker, &things.file).await;
         }
         if mentions("/knowledge/{id}") || mentions("$collection") {
             let form = json!({"name": "notes", "description": ""});
-            things.collection = text(admin.post("/api/v1/knowledge/create", form).await.json());
+            things.collection = text(maker.post("/api/v1/knowledge/create", form).await.json());
             let add = format!("/api/v1/knowledge/{}/file/add", things.collection);
-            let added = admin.post(&add, json!({"file_id": things.file})).await;
+            let added = maker.post(&add, json!({"file_id": things.file})).await;
             assert_eq!(added.status, 200, "{}", added.summary());
         }
         if mentions("/api/v1/models/model") {
             let model = json!({
-                "id": "zed", "name": "Zed", "base_model_id": "gpt-small", "meta": {}, "params": {},
+                "id": model, "name": "Zed", "base_model_id": "gpt-small", "meta": {}, "params": {},
             });
             let form = json!({"models": [model]});
-            assert_eq!(admin.post("/api/v1/models/import", form).await.status, 200);
+            assert_eq!(maker.post("/api/v1/models/import", form).await.status, 200);
         }
         things
     }
@@ -91,6 +115,7 @@ impl Things {
     pub(crate) fn fill(&self, text: &str) -> String {
         let id = match text {
             _ if text.contains("/groups/") => &self.group,
+            _ if text.contains("/api_keys/") => &self.key,
             _ if text.contains("/users/") => &self.user,
             _ if text.contains("/files/") && !text.contains("/knowledge/") => &self.file,
             _ if text.contains("/knowledge/") => &self.collection,
@@ -99,6 +124,9 @@ impl Things {
         text.replace("{id}", id)
             .replace("{name}", "sky.txt")
             .replace("{index}", "0")
+            .replace("{provider}", "oidc")
+            .replace("id=zed", &format!("id={}", self.model))
+            .replace("\"id\":\"zed\"", &format!("\"id\":\"{}\"", self.model))
             .replace("{*path}", "fine_tuning/jobs")
             .replace("{path}", "fine_tuning/jobs")
             .replace("$user", &self.user)
@@ -166,7 +194,7 @@ async fn every_operation_refuses_who_waits_for_an_admin_unless_it_is_for_them() 
     let eve = server.pending("eve").await;
     let expected = eve.get("/api/models").await.summary();
 
-    for row in rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting)) {
+    for row in rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting | Access::Human)) {
         let shown = call(&eve, row, &Things::unknown()).await.summary();
 
         assert_eq!(shown, expected, "{} {}", row.method, row.path);

@@ -15,6 +15,7 @@ pub async fn library_store<S: LibraryStore>(fresh: impl AsyncFn() -> S) {
     a_file_reads_back_as_inserted(&fresh().await).await;
     files_are_listed_in_order_and_in_slices(&fresh().await).await;
     files_are_filtered_by_owner_and_name(&fresh().await).await;
+    files_are_filtered_by_the_collections_that_hold_them(&fresh().await).await;
     a_file_can_be_renamed_and_requeued(&fresh().await).await;
     a_file_can_get_other_bytes(&fresh().await).await;
     deleting_answers_the_blobs_nobody_has_any_more(&fresh().await).await;
@@ -140,6 +141,28 @@ async fn files_are_filtered_by_owner_and_name<S: LibraryStore>(store: &S) {
     assert_eq!(names(None, Some("____*.md")).await, Vec::<String>::new(), "`_` is no wildcard");
     assert_eq!(names(None, Some("[draft]*")).await, ["[draft].md"], "brackets are brackets");
     assert_eq!(names(None, Some("*'; --")).await, Vec::<String>::new(), "quotes are text");
+}
+
+async fn files_are_filtered_by_the_collections_that_hold_them<S: LibraryStore>(store: &S) {
+    let (trams, night) = (collect(store, "trams", 1).await, collect(store, "night", 1).await);
+    let both = insert(store, "both.txt", 1, 1).await;
+    let one = insert(store, "one.txt", 2, 2).await;
+    insert(store, "loose.txt", 3, 3).await;
+    store.add_members(&trams.id, &[both.id.clone(), one.id.clone()], at(4)).await.expect("added");
+    store.add_members(&night.id, std::slice::from_ref(&both.id), at(4)).await.expect("added");
+    let names = async |holders: &[&str]| {
+        let held_by = Some(holders.iter().map(|id| id.parse().expect("an id")).collect());
+        let query = FileQuery { held_by, order: FileOrder::OldestFirst, ..FileQuery::default() };
+        let page = store.files(&query).await.expect("listed");
+        assert_eq!(page.total, page.items.len() as u64, "the length is that of the filtered list");
+        page.items.into_iter().map(|file| file.name).collect::<Vec<_>>()
+    };
+
+    let (trams, night) = (trams.id.as_str(), night.id.as_str());
+    assert_eq!(names(&[trams]).await, ["both.txt", "one.txt"], "files of one collection");
+    assert_eq!(names(&[trams, night]).await, ["both.txt", "one.txt"], "a file in two is listed once");
+    assert_eq!(names(&[night, "unknown"]).await, ["both.txt"], "unknown collections hold nothing");
+    assert_eq!(names(&[]).await, Vec::<String>::new(), "no collection holds anything");
 }
 
 async fn a_file_can_be_renamed_and_requeued<S: LibraryStore>(store: &S) {

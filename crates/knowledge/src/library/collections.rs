@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use breezeway_core::{CollectionId, FileId, Permission, Principal};
 
-use super::Library;
+use super::{
+    Library,
+    rights::{may, narrowed_to},
+};
 use crate::{
     Collection, CollectionChange, CollectionQuery, Error, File, FileState, Member, MemberQuery,
     NewCollection, Page, Result,
@@ -19,6 +22,9 @@ impl Library {
     /// # Errors
     /// If the store fails.
     pub async fn create_collection(&self, principal: &Principal, new: NewCollection) -> Result<Collection> {
+        if narrowed_to(principal).is_some() {
+            return Err(Error::KeyNarrowed);
+        }
         Ok(self.store.insert_collection(&principal.user, new, self.clock.now()).await?)
     }
 
@@ -41,9 +47,8 @@ impl Library {
         query: CollectionQuery,
     ) -> Result<Vec<(Collection, u64)>> {
         let mut found = self.store.collections(&query).await?;
-        found.retain(|(collection, _)| {
-            !collection.is_named() && collection.grants.allow(principal, &collection.owner, Permission::Read)
-        });
+        found
+            .retain(|(collection, _)| !collection.is_named() && may(principal, collection, Permission::Read));
         Ok(found)
     }
 

@@ -20,6 +20,7 @@ impl Library {
     /// If the store fails.
     pub async fn find_collection(&self, principal: &Principal, name: &str) -> Result<Option<Collection>> {
         if let Some(id) = own_id(principal, name)
+            && principal.key_allows_collection(id.as_str())
             && let Some(own) = self.store.collection(&id).await?
         {
             return Ok(Some(own));
@@ -62,6 +63,9 @@ impl Library {
     }
 
     async fn ensure_named(&self, principal: &Principal, id: &CollectionId, name: &str) -> Result<Collection> {
+        if !principal.key_allows_collection(id.as_str()) {
+            return Err(Error::KeyNarrowed);
+        }
         let new =
             NewCollection { name: name.to_owned(), description: String::new(), grants: Grants::default() };
         let meta = Collection::named_meta();

@@ -5,8 +5,14 @@ use breezeway_core::{CollectionId, FileId, Permission, Principal};
 use super::{Library, Wanted};
 use crate::{Collection, Error, File, Result};
 
-fn may(principal: &Principal, collection: &Collection, wanted: Permission) -> bool {
-    collection.grants.allow(principal, &collection.owner, wanted)
+pub(super) fn may(principal: &Principal, collection: &Collection, wanted: Permission) -> bool {
+    principal.key_allows_collection(collection.id.as_str())
+        && collection.grants.allow(principal, &collection.owner, wanted)
+}
+
+/// The collections that the caller's key is narrowed to, if it is.
+pub(super) fn narrowed_to(principal: &Principal) -> Option<&[String]> {
+    principal.rules.as_ref()?.collections.as_deref()
 }
 
 /// Whether a collection that holds `file` passes `wanted` on to it.
@@ -58,10 +64,15 @@ impl Library {
         file: &File,
         wanted: Permission,
     ) -> Result<bool> {
-        if principal.is_admin() || principal.user == file.owner {
+        let whole = principal.is_admin() || principal.user == file.owner;
+        if whole && narrowed_to(principal).is_none() {
             return Ok(true);
         }
         let holders = self.store.collections_of(&file.id).await?;
+        if whole {
+            // A key that is narrowed to collections knows the files in them and no others.
+            return Ok(holders.iter().any(|holder| principal.key_allows_collection(holder.id.as_str())));
+        }
         Ok(holders.iter().any(|collection| passes_on(principal, collection, file, wanted)))
     }
 

@@ -67,6 +67,14 @@ impl LibraryStore for MemoryLibrary {
             .values()
             .map(|row| &row.file)
             .filter(|file| query.owner.as_ref().is_none_or(|owner| file.owner == *owner))
+            .filter(|file| {
+                query.held_by.as_ref().is_none_or(|holders| {
+                    holders
+                        .iter()
+                        .filter_map(|id| state.collections.get(id))
+                        .any(|row| row.members.contains_key(&file.id))
+                })
+            })
             .filter(|file| query.name_glob.as_ref().is_none_or(|glob| matches_glob(&file.name, glob)))
             .cloned()
             .collect();
@@ -294,15 +302,6 @@ impl LibraryStore for MemoryLibrary {
         let holders = state.collections.values().filter(|row| row.members.contains_key(file));
         Ok(holders.map(|row| row.collection.clone()).collect())
     }
-}
-
-impl FileRow {
-    fn requeue(&mut self, now: UnixTime) -> File {
-        self.file.state = FileState::Pending;
-        self.file.updated_at = now;
-        self.due = now;
-        self.file.clone()
-    }
 
     async fn depart(&self, who: &Grantee) -> Result<(), StoreError> {
         let mut state = self.state();
@@ -322,5 +321,14 @@ impl FileRow {
         let collections = state.collections.values_mut().map(|row| &mut row.collection.owner);
         collections.filter(|owner| **owner == *from).for_each(|owner| *owner = to.clone());
         Ok(())
+    }
+}
+
+impl FileRow {
+    fn requeue(&mut self, now: UnixTime) -> File {
+        self.file.state = FileState::Pending;
+        self.file.updated_at = now;
+        self.due = now;
+        self.file.clone()
     }
 }

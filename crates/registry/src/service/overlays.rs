@@ -9,7 +9,7 @@ use breezeway_core::{ModelId, Permission, Principal, StoreError};
 use tracing::warn;
 
 use super::{Registry, State, no_such_overlay};
-use crate::{Error, NewOverlay, Overlay, Result};
+use crate::{Error, NewOverlay, Overlay, Result, catalog::key_allows};
 
 impl Registry {
     /// All overlays the caller may read, in the order they were made.
@@ -41,7 +41,12 @@ impl Registry {
     /// Whether the caller may make such an overlay: only admins may decide about an upstream's own model,
     /// be it without a base or by taking its id. To own that overlay would be to own the model, its
     /// system prompt for everyone included.
+    ///
+    /// A key for certain models must not put others under an id that it may use.
     fn may_be_made(&self, principal: &Principal, new: &NewOverlay) -> Result<()> {
+        if !key_allows(principal, &new.id) || !new.base.iter().all(|base| key_allows(principal, base)) {
+            return Err(Error::Forbidden(new.id.clone()));
+        }
         let listed = || self.base_models().iter().any(|model| model.id == new.id);
         if principal.is_admin() || (new.base.is_some() && !listed()) {
             return Ok(());
@@ -219,7 +224,7 @@ impl Registry {
 }
 
 fn may(principal: &Principal, overlay: &Overlay, wanted: Permission) -> bool {
-    overlay.grants.allow(principal, &overlay.owner, wanted)
+    key_allows(principal, &overlay.id) && overlay.grants.allow(principal, &overlay.owner, wanted)
 }
 
 fn put(overlays: &mut Vec<Arc<Overlay>>, overlay: Arc<Overlay>) {

@@ -222,3 +222,36 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_key_for_certain_models_knows_no_others() {
+    let upstream = ScriptedUpstream::serving(["gpt", "llama:latest", "other"]);
+    let overlays = [public(overlay("zed", Some("other"), 1))];
+    let bench = bench(&[(openai(0), &upstream)], &overlays, |config| config.open_to_all = true).await;
+    bench.registry.refresh(false).await;
+    let models = Some(vec!["llama".into(), "zed".into(), "unknown".into()]);
+    let rules = breezeway_core::KeyRules { models, ..Default::default() };
+    let program = Principal { rules: Some(Arc::new(rules)), ..admin() };
+
+    assert_eq!(listed(&bench.registry, &program), ["llama:latest", "zed"]);
+    for name in ["gpt", "other", "unknown"] {
+        let anywhere = bench.registry.resolve(&program, name);
+        let here = bench.registry.resolve_at(&program, ConnectionKind::OpenAi, name);
+        assert!(matches!(anywhere, Err(Error::NoSuchModel(_))), "{name}");
+        assert!(matches!(here, Err(Error::NoSuchModel(_))), "{name}");
+    }
+    for name in ["llama", "llama:latest"] {
+        assert_eq!(bench.registry.resolve(&program, name).unwrap().upstream_model, "llama:latest");
+    }
+    let known = bench.registry.overlay(&program, &"zed".parse().unwrap()).unwrap();
+    let moved = NewOverlay {
+        id: known.id.clone(),
+        base: Some("gpt".parse().unwrap()),
+        name: known.name.clone(),
+        params: known.params.clone(),
+        meta: known.meta.clone(),
+        grants: None,
+        active: true,
+    };
+    assert!(matches!(bench.registry.update_overlay(&program, moved).await, Err(Error::Forbidden(_))));
+}
