@@ -3,6 +3,7 @@
 mod auths;
 mod chat;
 mod configs;
+mod departure;
 mod embeddings;
 mod groups;
 mod harness;

@@ -409,10 +409,8 @@ async fn a_foreign_custom_model_is_not_for_changing() {
     overlay(&ada, "shown", json!("gpt-small"), public()).await;
 
     assert_snapshot!(eve.get("/api/v1/models/model?id=hidden").await.summary(), @r#"
-    401 Unauthorized
-    {
-      "detail": "You do not have permission to access this resource. Please contact your administrator for assistance."
-    }
+    404 Not Found
+    {"detail":"We could not find what you're looking for :/"}
     "#);
     assert_eq!(eve.get("/api/v1/models/model?id=shown").await.json()["write_access"], false);
     assert_snapshot!(eve.post("/api/v1/models/model/delete", json!({"id": "shown"})).await.summary(), @r#"

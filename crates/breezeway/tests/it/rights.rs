@@ -1,5 +1,7 @@
 //! Who may see and use what, on collections, files and models.
 
+mod property;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -198,6 +200,105 @@ async fn a_foreign_file_and_an_unknown_one_look_alike() {
         let answer = library.chat(json!({"type": "file", "id": id})).await;
         assert_eq!(answer["sources"], Value::Null);
     }
+}
+
+/// What Eve is answered where an id stands in a body: about Ada's thing, and about nothing.
+#[tokio::test]
+async fn a_foreign_id_in_a_body_is_as_good_as_an_unknown_one() {
+    let library = Library::new().await;
+    let (eve, ada) = (&library.eve, &library.ada);
+    ada.post("/api/v1/users/default/permissions", json!({"workspace": {"knowledge": true, "models": true}}))
+        .await;
+    let own_file = id_of(&eve.upload("sea.txt", "The sea is green.").await);
+    processed(eve, &own_file).await;
+    let form = json!({"name": "mine", "description": ""});
+    let own = id_of(&eve.post("/api/v1/knowledge/create", form).await);
+    let knowledge = |collection: &str, what: &str| format!("/api/v1/knowledge/{collection}/{what}");
+    let model = |id: &str| json!({"id": id, "name": "m", "meta": {}, "params": {}, "base_model_id": "gpt-small", "access_grants": []});
+    overlay(ada, "hidden", json!("gpt-small"), json!([])).await;
+
+    let imagined = (breezeway::parts::core::FileId::mint().to_string(), "imagined".to_owned());
+    let (file, collection) = (&library.file, &library.collection);
+    let asks = |file: &str, collection: &str, id: &str| {
+        [
+            (knowledge(&own, "file/add"), json!({"file_id": file})),
+            (knowledge(&own, "files/batch/add"), json!([{"file_id": own_file}, {"file_id": file}])),
+            (knowledge(&own, "file/update"), json!({"file_id": file})),
+            (knowledge(&own, "file/remove"), json!({"file_id": file})),
+            (knowledge(collection, "file/add"), json!({"file_id": own_file})),
+            (knowledge(collection, "files/batch/add"), json!([{"file_id": own_file}])),
+            (
+                "/api/v1/retrieval/query/doc".to_owned(),
+                json!({"collection_name": format!("file-{file}"), "query": "sky"}),
+            ),
+            (
+                "/api/v1/retrieval/query/collection".to_owned(),
+                json!({"collection_names": [own, collection], "query": "sky"}),
+            ),
+            (
+                "/api/v1/retrieval/query/collection".to_owned(),
+                json!({"collection_names": [own, format!("file-{file}")], "query": "sky"}),
+            ),
+            ("/api/v1/retrieval/process/file".to_owned(), json!({"file_id": file})),
+            (
+                "/api/v1/retrieval/process/file".to_owned(),
+                json!({"file_id": own_file, "collection_name": collection}),
+            ),
+            (
+                "/api/v1/retrieval/process/files/batch".to_owned(),
+                json!({"files": [{"id": file}], "collection_name": own}),
+            ),
+            (
+                "/api/v1/retrieval/process/files/batch".to_owned(),
+                json!({"files": [{"id": own_file}], "collection_name": collection}),
+            ),
+            (
+                "/api/v1/retrieval/process/text".to_owned(),
+                json!({"name": "n", "content": "text", "collection_name": collection}),
+            ),
+            (
+                "/api/chat/completions".to_owned(),
+                json!({
+                    "model": "gpt-small",
+                    "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+                    "files": [{"type": "file", "id": file}, {"type": "collection", "id": collection}],
+                }),
+            ),
+            (
+                "/api/chat/completions".to_owned(),
+                json!({"model": id, "messages": [{"role": "user", "content": "hi"}]}),
+            ),
+            ("/api/v1/models/model/update".to_owned(), model(id)),
+            ("/api/v1/models/model/access/update".to_owned(), json!({"id": id, "access_grants": []})),
+            ("/api/v1/models/model/delete".to_owned(), json!({"id": id})),
+        ]
+    };
+    let foreign = asks(file, collection, "hidden");
+    let unknown = asks(&imagined.0, &imagined.0, &imagined.1);
+    for ((path, body), (other_path, other_body)) in foreign.into_iter().zip(unknown) {
+        let shown = eve.post(&path, body.clone()).await;
+        let expected = eve.post(&other_path, other_body).await;
+
+        let shown = shown.text().replace(file, "[it]").replace(collection, "[it]").replace("hidden", "[it]");
+        let wanted = expected.text().replace(&imagined.0, "[it]").replace(&imagined.1, "[it]");
+        // What the scripted upstream counts up is not an answer to the question.
+        assert_eq!(without_numbers(&shown), without_numbers(&wanted), "{path} {body}");
+        assert!(!shown.contains("light scatters"), "{path} {body}");
+    }
+    let upload = |id: &str| {
+        format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"metadata\"\r\n\r\n{{\"knowledge_id\": \"{id}\"}}\r\n\
+             --edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\ntext\r\n--edge--\r\n"
+        )
+    };
+    let form = eve.with_header("content-type", "multipart/form-data; boundary=edge");
+    let send =
+        async |id: &str| form.send(http::Method::POST, "/api/v1/files/", upload(id).into()).await.summary();
+    assert_eq!(send(collection).await, send(&imagined.0).await);
+}
+
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_ascii_digit()).collect()
 }
 
 #[tokio::test]

@@ -194,7 +194,9 @@ async fn every_operation_refuses_who_waits_for_an_admin_unless_it_is_for_them() 
     let eve = server.pending("eve").await;
     let expected = eve.get("/api/models").await.summary();
 
-    for row in rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting | Access::Human)) {
+    for row in
+        rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting | Access::Human))
+    {
         let shown = call(&eve, row, &Things::unknown()).await.summary();
 
         assert_eq!(shown, expected, "{} {}", row.method, row.path);

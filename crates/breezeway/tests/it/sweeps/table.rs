@@ -61,7 +61,8 @@ impl Row {
         Self { status, ..self }
     }
 
-    /// A plain user is answered something else, for what the operation shows.
+    /// A plain user is answered something else, because they have nothing of the kind or it is not for
+    /// them.
     fn plainly(self, plain: u16) -> Self {
         Self { plain, ..self }
     }
@@ -97,6 +98,10 @@ fn service() -> Vec<Row> {
         get(Open, "/api/version"),
         get(User, "/api/version/updates"),
         get(Open, "/api/config"),
+        // Without a provider there is nowhere to go.
+        get(Open, "/oauth/{provider}/login").refused(404),
+        get(Open, "/oauth/{provider}/login/callback").refused(404),
+        get(Open, "/oauth/{provider}/callback").refused(404),
     ]
 }
 
@@ -111,13 +116,21 @@ fn auths() -> Vec<Row> {
         post(Open, "/api/v1/auths/signout", Value::Null),
         get(Human, "/api/v1/auths/"),
         post(Permitted("features.api_keys"), "/api/v1/auths/api_key", Value::Null),
-        get(User, "/api/v1/auths/api_key"),
+        get(User, "/api/v1/auths/api_key").plainly(404),
         delete(User, "/api/v1/auths/api_key"),
-        post(Permitted("features.api_keys"), "/api/v1/auths/api_keys", json!({"name": "ci", "read_only": true})),
+        post(
+            Permitted("features.api_keys"),
+            "/api/v1/auths/api_keys",
+            json!({"name": "ci", "read_only": true}),
+        ),
         get(User, "/api/v1/auths/api_keys"),
         get(Admin, "/api/v1/auths/api_keys/all"),
         get(User, "/api/v1/auths/api_keys/{id}"),
-        post(Permitted("features.api_keys"), "/api/v1/auths/api_keys/{id}/update", json!({"name": "build", "budget": null})),
+        post(
+            Permitted("features.api_keys"),
+            "/api/v1/auths/api_keys/{id}/update",
+            json!({"name": "build", "budget": null}),
+        ),
         delete(User, "/api/v1/auths/api_keys/{id}"),
         post(Admin, "/api/v1/auths/add", eve),
         post(Human, "/api/v1/auths/update/password", json!({"password": password, "new_password": password})),
@@ -171,7 +184,7 @@ fn groups() -> Vec<Row> {
         get(User, "/api/v1/groups/"),
         post(Admin, "/api/v1/groups/create", json!({"name": "staff", "description": ""})),
         get(Admin, "/api/v1/groups/id/{id}"),
-        get(User, "/api/v1/groups/id/{id}/info"),
+        get(User, "/api/v1/groups/id/{id}/info").plainly(401),
         get(Admin, "/api/v1/groups/id/{id}/export"),
         post(Admin, "/api/v1/groups/id/{id}/users", Value::Null),
         post(Admin, "/api/v1/groups/id/{id}/users/add", json!({"user_ids": ["$user"]})),
@@ -266,14 +279,14 @@ fn files() -> Vec<Row> {
     vec![
         Row { body: Body::Upload, ..post(User, "/api/v1/files/", Value::Null) },
         get(User, "/api/v1/files/"),
-        get(User, "/api/v1/files/search").query("?filename=*"),
-        get(User, "/api/v1/files/user/search").query("?filename=*"),
+        get(User, "/api/v1/files/search").query("?filename=*").plainly(404),
+        get(User, "/api/v1/files/user/search").query("?filename=*").plainly(404),
         get(User, "/api/v1/files/count"),
         get(User, "/api/v1/files/user/count"),
         get(User, "/api/v1/files/{id}"),
         get(User, "/api/v1/files/{id}/process/status"),
         get(User, "/api/v1/files/{id}/content"),
-        get(User, "/api/v1/files/{id}/content/html"),
+        get(User, "/api/v1/files/{id}/content/html").plainly(404),
         get(User, "/api/v1/files/{id}/content/{name}"),
         get(User, "/api/v1/files/{id}/data/content"),
         post(User, "/api/v1/files/{id}/data/content/update", json!({"content": "The sea is green."})),
