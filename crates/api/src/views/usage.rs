@@ -10,7 +10,7 @@ fn columns(row: &ReportRow, auth: &Auth) -> [(&'static str, Value); 17] {
     let totals = &row.totals;
     let account = row.account.as_ref();
     let email = account.and_then(|id| auth.account(id)).map(|account| account.email.clone());
-    let mean = |sum: u64, count: u64| if count == 0 { Value::Null } else { (sum / count).into() };
+    let mean = |sum: u64, count: u64| sum.checked_div(count).into();
     [
         ("day", row.day.map_or(Value::Null, |day| day.to_string().into())),
         ("account_id", account.map_or(Value::Null, |id| id.as_str().into())),

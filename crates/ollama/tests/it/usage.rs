@@ -85,7 +85,7 @@ async fn settled(meter: &Meter, calls: u64) -> Totals {
     };
     loop {
         let rows = meter.report(&query).await.expect("the ledger can be read");
-        let totals = rows.first().map(|row| row.totals.clone()).unwrap_or_default();
+        let totals = rows.first().map(|row| row.totals).unwrap_or_default();
         if totals.requests >= calls {
             return totals;
         }

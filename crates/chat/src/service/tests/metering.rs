@@ -97,7 +97,7 @@ impl Bench {
             limit: 10,
         };
         let rows = self.meter.report(&query).await.unwrap();
-        rows.first().map(|row| row.totals.clone()).unwrap_or_default()
+        rows.first().map(|row| row.totals).unwrap_or_default()
     }
 }
 
@@ -175,7 +175,8 @@ async fn the_rest_of_an_answer_is_read_where_the_connection_wants_that() {
     bench.router.registry.set_connections(vec![connection]).unwrap();
     bench.router.registry.refresh(false).await;
     let router = bench.router.clone();
-    let draining = tokio::spawn(async move { router.run().await });
+    let mut draining = tokio::task::JoinSet::new();
+    draining.spawn(async move { router.run().await });
     tokio::task::yield_now().await;
     let mut frames = pieces(PIECES);
     frames.extend([Ok(Frame::json(&json!({"choices": [], "usage": usage(77)}))), Ok(Frame::done())]);
@@ -188,7 +189,7 @@ async fn the_rest_of_an_answer_is_read_where_the_connection_wants_that() {
     while bench.cloud.open_calls() > 0 {
         tokio::task::yield_now().await;
     }
-    draining.abort();
+    drop(draining);
 
     let used = bench.used().await;
     assert_eq!((used.aborted, used.estimated, used.output), (1, 0, 77), "{used:?}");
