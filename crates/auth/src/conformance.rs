@@ -3,6 +3,8 @@
 //! An implementation runs [`account_store`] in a test of its own, with a function that makes a fresh,
 //! empty store for each check.
 
+mod audit;
+
 use std::collections::BTreeSet;
 
 use breezeway_core::{
@@ -11,6 +13,8 @@ use breezeway_core::{
 use serde_json::json;
 
 use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, KeyHash, PasswordHash, SealedKey};
+
+pub use self::audit::audit_store;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const LATER: UnixTime = UnixTime::from_seconds(1_700_000_060);

@@ -2,6 +2,7 @@
 
 mod account;
 mod api_key;
+mod audit;
 mod directory;
 mod error;
 mod external;
@@ -23,6 +24,10 @@ pub mod conformance;
 pub use self::{
     account::{Account, AccountChange, NewAccount, Profile},
     api_key::{ApiKeyRecord, KeyChange, KeyHash, NewKey, SealedKey},
+    audit::{
+        Action, Actor, AuditCursor, AuditEntry, AuditEvent, AuditLog, AuditQuery, AuditStore, MemoryAudit,
+        Target, UnknownAction,
+    },
     error::{Error, Result},
     external::{
         Arrival, Departure, ExternalIdentity, ExternalPerson, ExternalPolicy, ExternalRole, IdentityProvider,

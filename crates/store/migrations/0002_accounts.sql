@@ -31,6 +31,33 @@ CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
 
 -- Audit log.
 
+CREATE TABLE audit (
+    -- In the order of writing. Rows are never deleted, so no number is given twice.
+    id INTEGER PRIMARY KEY NOT NULL,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    -- The account and its address at that time; no foreign key, for the log outlives accounts.
+    actor TEXT,
+    actor_email TEXT,
+    target_kind TEXT,
+    target TEXT,
+    address TEXT,
+    request_id TEXT,
+    -- JSON object.
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_actor ON audit (actor, id);
+CREATE INDEX audit_by_action ON audit (action, id);
+CREATE INDEX audit_by_target ON audit (target, id);
+
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
 -- Usage ledger.
 
 CREATE TABLE usage (

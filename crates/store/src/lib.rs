@@ -7,6 +7,7 @@ mod store;
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod chunks;
 mod collections;
 mod counters;

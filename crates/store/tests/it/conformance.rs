@@ -15,6 +15,13 @@ async fn the_store_keeps_the_contract_of_the_ledger_store() {
 }
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_audit_store() {
+    let stores = Stores::new();
+
+    breezeway_auth::conformance::audit_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_model_store() {
     let stores = Stores::new();
 

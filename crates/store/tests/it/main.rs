@@ -1,6 +1,7 @@
 //! The store through its public doors.
 
 mod accounts;
+mod audit;
 mod check;
 mod conformance;
 mod crash;

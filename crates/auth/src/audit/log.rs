@@ -1,0 +1,217 @@
+//! Writing to the log without having requests wait for it.
+//!
+//! # Design
+//! Events are gathered in memory and written in batches: by [`AuditLog::run`] as soon as there is one,
+//! so that a crash loses a few milliseconds of them, and by whoever reports one when too many wait. That
+//! is why reporting is `async`: a log that cannot keep up makes requests wait, one that cannot be
+//! written makes noise, and neither loses an entry while there is room for it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use breezeway_core::{Clock, StoreError};
+use tokio::sync::{Mutex as Turn, Notify};
+use tracing::error;
+
+use super::{AuditEntry, AuditEvent, AuditQuery, AuditStore};
+
+/// How many events wait before who reports another one writes them.
+const CROWD: usize = 256;
+
+/// How many events wait at most while the store refuses them: a few megabytes.
+const MOST: usize = 8192;
+
+/// How many events one transaction takes.
+const BATCH: usize = 256;
+
+/// The audit log. Clones share one.
+#[derive(Clone)]
+pub struct AuditLog(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn AuditStore>,
+    clock: Clock,
+    waiting: Mutex<VecDeque<AuditEvent>>,
+    /// Held while a batch is written, so that entries are written in the order they were reported.
+    turn: Turn<()>,
+    reported: Notify,
+}
+
+impl AuditLog {
+    /// A log that is kept in `store`.
+    pub fn new(store: Arc<dyn AuditStore>, clock: Clock) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            clock,
+            waiting: Mutex::default(),
+            turn: Turn::default(),
+            reported: Notify::new(),
+        }))
+    }
+
+    /// Report an event; its time becomes the time of now. Waits only if many others do.
+    pub async fn report(&self, event: AuditEvent) {
+        let event = AuditEvent { at: self.0.clock.now(), ..event };
+        let waiting = {
+            let mut waiting = self.waiting();
+            if waiting.len() >= MOST {
+                error!(audit.action = %event.action, "An entry of the audit log is lost: it cannot be written, and too many wait");
+                return;
+            }
+            waiting.push_back(event);
+            waiting.len()
+        };
+        self.0.reported.notify_one();
+        if waiting >= CROWD
+            && let Err(failure) = self.flush().await
+        {
+            error!(error = %failure, audit.waiting = waiting, "The audit log cannot be written; its entries wait");
+        }
+    }
+
+    /// Write what waits, now.
+    ///
+    /// # Errors
+    /// The store's; what was not written goes on waiting.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let _turn = self.0.turn.lock().await;
+        loop {
+            let batch: Vec<_> = self.waiting().iter().take(BATCH).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.0.store.append(&batch).await?;
+            // Others only add behind these, since the turn is ours.
+            self.waiting().drain(..batch.len());
+        }
+    }
+
+    /// Write events as they come, for as long as this is polled. A refusal of the store waits for the
+    /// next event, or for [`AuditLog::flush`].
+    pub async fn run(&self) {
+        loop {
+            self.0.reported.notified().await;
+            if let Err(failure) = self.flush().await {
+                error!(error = %failure, "The audit log cannot be written; its entries wait");
+            }
+        }
+    }
+
+    /// List entries, those included that were reported a moment ago.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.flush().await?;
+        self.0.store.entries(query).await
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<AuditEvent>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use async_trait::async_trait;
+    use breezeway_core::UnixTime;
+    use serde_json::Map;
+
+    use super::*;
+    use crate::{Action, AuditCursor, MemoryAudit, Target};
+
+    /// A store that can be switched off.
+    #[derive(Default)]
+    struct Moody {
+        inner: MemoryAudit,
+        refuses: AtomicBool,
+    }
+
+    #[async_trait]
+    impl AuditStore for Moody {
+        async fn append(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+            if self.refuses.load(Ordering::SeqCst) {
+                return Err(StoreError::Overloaded);
+            }
+            self.inner.append(events).await
+        }
+
+        async fn entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+            self.inner.entries(query).await
+        }
+    }
+
+    fn event(number: usize) -> AuditEvent {
+        AuditEvent {
+            at: UnixTime::default(),
+            action: Action::SignIn,
+            actor: None,
+            target: Some(Target::new("account", number)),
+            address: None,
+            request_id: None,
+            detail: Map::new(),
+        }
+    }
+
+    fn numbers(entries: &[AuditEntry]) -> Vec<String> {
+        entries
+            .iter()
+            .filter_map(|entry| entry.event.target.as_ref())
+            .map(|target| target.id.clone())
+            .collect()
+    }
+
+    async fn stored(store: &Moody) -> Vec<AuditEntry> {
+        let query = AuditQuery { from: AuditCursor::After(0), limit: u64::MAX, ..AuditQuery::default() };
+        store.entries(&query).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn entries_are_read_in_the_order_they_were_reported_whether_or_not_anybody_writes() {
+        let store = Arc::new(Moody::default());
+        let log = AuditLog::new(store.clone(), Clock::fixed(UnixTime::from_seconds(7)));
+
+        for number in 0..3 {
+            log.report(event(number)).await;
+        }
+
+        assert!(stored(&store).await.is_empty());
+        let query = AuditQuery { limit: 2, ..AuditQuery::default() };
+        let found = log.entries(&query).await.unwrap();
+        assert_eq!(numbers(&found), ["2", "1"]);
+        assert_eq!(found[0].event.at, UnixTime::from_seconds(7));
+    }
+
+    #[tokio::test]
+    async fn who_reports_the_last_of_many_writes_them() {
+        let store = Arc::new(Moody::default());
+        let log = AuditLog::new(store.clone(), Clock::system());
+
+        for number in 0..CROWD {
+            log.report(event(number)).await;
+        }
+
+        assert_eq!(stored(&store).await.len(), CROWD);
+    }
+
+    #[tokio::test]
+    async fn what_the_store_refuses_waits_and_does_not_grow_for_ever() {
+        let store = Arc::new(Moody::default());
+        store.refuses.store(true, Ordering::SeqCst);
+        let log = AuditLog::new(store.clone(), Clock::system());
+        for number in 0..MOST + 10 {
+            log.report(event(number)).await;
+        }
+        assert!(log.flush().await.is_err());
+
+        store.refuses.store(false, Ordering::SeqCst);
+        log.flush().await.unwrap();
+
+        let expected: Vec<_> = (0..MOST).map(|number| number.to_string()).collect();
+        assert_eq!(numbers(&stored(&store).await), expected);
+    }
+}
