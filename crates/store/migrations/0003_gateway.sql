@@ -1,0 +1,5 @@
+-- Saved chats and their folders.
+
+-- Stored responses.
+
+-- Tool servers.
