@@ -17,6 +17,7 @@ use openidconnect::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     InvalidConfig, OidcConfig,
@@ -177,7 +178,10 @@ impl OidcProvider {
             return Err(ProviderError::Untrusted("its userinfo is about somebody else".into()));
         }
         for (name, value) in more {
-            claims.entry(name).or_insert(value);
+            let said = claims.entry(name).or_insert(Value::Null);
+            if said.is_null() {
+                *said = value;
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod raw;
 mod recovery;
 mod secrecy;
 mod shutdown;
+mod sign_on;
 mod start;
 mod streaming;
 mod upload;

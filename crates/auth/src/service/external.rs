@@ -201,11 +201,14 @@ impl Auth {
                     self.put_settings(closed).await?;
                 }
                 let inserted = self.0.store.insert_external_account(&account, &identity, first).await;
-                let inserted = inserted.map_err(super::accounts::taken)?;
-                inserted.then(|| {
+                if inserted.map_err(super::accounts::taken)? {
                     self.0.identities.put(identity);
-                    self.0.directory.put_account(account)
-                })
+                    let account = self.0.directory.put_account(account);
+                    self.join_default_group(&account.id).await?;
+                    Some(account)
+                } else {
+                    None
+                }
             }
         };
         let account = account.ok_or(Error::SignupClosed)?;

@@ -17,6 +17,8 @@ mod ollama;
 mod openai;
 mod rights;
 mod single_user;
+mod sso;
 mod sweeps;
+mod trusted;
 mod usage;
 mod users;

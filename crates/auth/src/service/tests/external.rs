@@ -76,12 +76,13 @@ async fn of_many_who_come_first_at_once_one_is_admin() {
     let world = World::new();
     let auth = world.open().await;
 
-    let sign_ins = (0..20).map(|number| {
+    let mut sign_ins = tokio::task::JoinSet::new();
+    for number in 0..20 {
         let auth = auth.clone();
-        tokio::spawn(async move { auth.sign_in_external(person(&format!("eve{number}")), &open()).await })
-    });
-    for sign_in in sign_ins.collect::<Vec<_>>() {
-        sign_in.await.unwrap().unwrap();
+        sign_ins.spawn(async move { auth.sign_in_external(person(&format!("eve{number}")), &open()).await });
+    }
+    for outcome in sign_ins.join_all().await {
+        outcome.unwrap();
     }
 
     let admins = auth.accounts().into_iter().filter(|account| account.role == Role::Admin).count();

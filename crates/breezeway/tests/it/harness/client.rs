@@ -1,6 +1,8 @@
 //! A client of the gateway, without a socket between.
 
-use breezeway::parts::middleware::Stack;
+use std::net::IpAddr;
+
+use breezeway::parts::middleware::{PeerAddress, Stack};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
@@ -14,6 +16,7 @@ use super::Answer;
 pub(crate) struct Client {
     service: Stack<Full<Bytes>>,
     headers: HeaderMap,
+    peer: Option<IpAddr>,
     /// The account, if there is one.
     pub(crate) id: String,
     /// Its session token or key, if there is one.
@@ -24,7 +27,7 @@ impl Client {
     pub(crate) fn new(service: Stack<Full<Bytes>>) -> Self {
         // Every client says which host it asks.
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("127.0.0.1:3000"))]);
-        Self { service, headers, id: String::new(), token: String::new() }
+        Self { service, headers, peer: None, id: String::new(), token: String::new() }
     }
 
     /// The same client with the token and id that a sign-in was answered with.
@@ -45,6 +48,19 @@ impl Client {
         let value = HeaderValue::from_str(value).unwrap();
         client.headers.insert(HeaderName::try_from(name).unwrap(), value);
         client
+    }
+
+    /// The same client with one more header, although there is one of that name.
+    pub(crate) fn with_header_too(&self, name: &str, value: &str) -> Self {
+        let mut client = self.clone();
+        let value = HeaderValue::from_str(value).unwrap();
+        client.headers.append(HeaderName::try_from(name).unwrap(), value);
+        client
+    }
+
+    /// The same client over a connection from this address.
+    pub(crate) fn at_address(&self, address: &str) -> Self {
+        Self { peer: Some(address.parse().unwrap()), ..self.clone() }
     }
 
     /// The same account with a fresh API key.
@@ -82,6 +98,9 @@ impl Client {
     pub(crate) async fn send(&self, method: Method, path: &str, body: Bytes) -> Answer {
         let mut request = Request::builder().method(method).uri(path).body(Full::new(body)).unwrap();
         request.headers_mut().extend(self.headers.clone());
+        if let Some(address) = self.peer {
+            request.extensions_mut().insert(PeerAddress(address));
+        }
         if !request.headers().contains_key(header::CONTENT_TYPE) {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(header::CONTENT_TYPE, json);
