@@ -6,6 +6,7 @@ mod hostile;
 mod raw;
 mod recovery;
 mod secrecy;
+mod sessions;
 mod shutdown;
 mod sign_on;
 mod start;

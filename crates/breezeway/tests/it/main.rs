@@ -16,6 +16,7 @@ mod models;
 mod ollama;
 mod openai;
 mod rights;
+mod secrets;
 mod single_user;
 mod sso;
 mod sweeps;
