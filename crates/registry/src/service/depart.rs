@@ -10,7 +10,7 @@ use crate::{Overlay, Result};
 /// What an overlay becomes.
 enum Fate {
     Stays,
-    Changes(Overlay),
+    PassesTo(UserId),
     Goes,
 }
 
@@ -30,7 +30,7 @@ impl Registry {
         };
         self.part_with(&Grantee::User(account.clone()), |overlay| match owner(overlay) {
             _ if overlay.owner != *account => Fate::Stays,
-            Some(owner) => Fate::Changes(Overlay { owner: owner.clone(), ..overlay.clone() }),
+            Some(owner) => Fate::PassesTo(owner.clone()),
             None => Fate::Goes,
         })
         .await
@@ -55,9 +55,10 @@ impl Registry {
             match fate(&granted) {
                 Fate::Stays if granted.grants == overlay.grants => kept.push(overlay.clone()),
                 Fate::Stays => kept.push(Arc::new(granted)),
-                Fate::Changes(overlay) => {
-                    changed.push(overlay.clone());
-                    kept.push(Arc::new(overlay));
+                Fate::PassesTo(owner) => {
+                    let passed = Overlay { owner, ..granted };
+                    changed.push(passed.clone());
+                    kept.push(Arc::new(passed));
                 }
                 Fate::Goes => {
                     self.store.delete_overlay(&overlay.id).await?;
