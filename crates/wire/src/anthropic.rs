@@ -12,7 +12,7 @@ pub use self::{
     answer::message,
     error::{InvalidMessages, NotACompletion},
     request::chat_request,
-    stream::{StreamTranslator, error_frame},
+    stream::{StreamTranslator, error_frame, ping},
 };
 
 #[cfg(test)]

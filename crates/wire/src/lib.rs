@@ -2,6 +2,7 @@
 
 mod chat;
 mod frame;
+mod translate;
 
 pub mod anthropic;
 pub mod ndjson;
@@ -18,4 +19,5 @@ pub use self::{
     chat::{ChatRequest, InvalidRequest, SystemPosition, text_of},
     frame::{Frame, MAX_FRAME_BYTES, TooLong},
     tally::{Asked, Tally},
+    translate::Translate,
 };

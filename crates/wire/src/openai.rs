@@ -3,6 +3,7 @@
 //! Answers pass through as bytes. Sources are spliced into those bytes and errors are appended to
 //! them, so what the upstream wrote stays exactly as it wrote it.
 
+mod completions;
 mod object;
 mod usage;
 mod whole;
@@ -13,7 +14,11 @@ use serde_json::{Map, Value, json};
 use self::object::Fields;
 use crate::frame::Frame;
 
-pub use self::{usage::Usage, whole::frames_of};
+pub use self::{
+    completions::{CompletionTranslator, InvalidCompletion, chat_of_completion, text_completion},
+    usage::Usage,
+    whole::frames_of,
+};
 
 /// Put `sources` in front of all other fields of an answer, leaving their bytes alone.
 ///
@@ -61,6 +66,11 @@ pub fn sources_frame(id: &str, created: i64, model: &str, sources: &Value) -> Fr
 /// The event that tells a client in the middle of a stream what went wrong.
 pub fn error_frame(message: &str) -> Frame {
     Frame::json(&json!({"error": {"message": message}}))
+}
+
+/// The same as [`error_event`], as one frame.
+pub(crate) fn broken_frame(message: &str) -> Frame {
+    Frame { raw: error_event(message), event: None, data: error_frame(message).data }
 }
 
 /// All that is left to send when a stream broke: an error event, then the end mark.

@@ -13,7 +13,7 @@ const SHARED: &[&str] = &["max_tokens", "temperature", "top_p", "top_k"];
 
 /// Put a Messages request into OpenAI's dialect.
 ///
-/// Parameters without a counterpart (`metadata`, `service_tier`, cache marks, tools that run on the
+/// Parameters without a counterpart (`service_tier`, cache marks, redacted thinking, tools that run on the
 /// provider's side) are dropped: strict upstreams refuse a request for a field they do not know.
 pub fn chat_request(request: Map<String, Value>) -> Result<ChatRequest, InvalidMessages> {
     let mut request = request;
@@ -38,6 +38,9 @@ pub fn chat_request(request: Map<String, Value>) -> Result<ChatRequest, InvalidM
         body.insert("stop".into(), stop.clone());
     }
     add_tools(&mut body, &request);
+    if let Some(user) = request.get("metadata").and_then(|metadata| metadata["user_id"].as_str()) {
+        body.insert("user".into(), user.into());
+    }
     let output = request.get("output_config").unwrap_or(&Value::Null);
     if let Some(effort) = output["effort"].as_str() {
         body.insert("reasoning_effort".into(), effort.into());

@@ -7,6 +7,7 @@ use crate::{
     frame::Frame,
     openai::{self, Usage, reasoning_of},
     tool::call_id,
+    translate::Translate,
 };
 
 /// Most tool calls one answer is followed through. Far above what models make of it, it bounds what
@@ -17,7 +18,8 @@ const MAX_CALLS: usize = 1024;
 ///
 /// A message starts with the first chunk that comes, its blocks follow each other with one open at a
 /// time, and how it ended is told last, when `[DONE]` or the end of the stream says that no usage can
-/// follow any more. Deltas are never empty.
+/// follow any more. Deltas are never empty. A comment, which keeps the connection awake, becomes a
+/// `ping` once the message has begun.
 #[derive(Debug)]
 pub struct StreamTranslator {
     id: String,
@@ -70,70 +72,6 @@ impl StreamTranslator {
             stop_sequence: None,
             usage: Usage::default(),
         }
-    }
-
-    /// Translate one frame. Comments pass as they are: they keep the connection awake.
-    pub fn push(&mut self, frame: &Frame) -> Vec<Frame> {
-        if self.state == State::Ended {
-            return Vec::new();
-        }
-        if frame.is_done() {
-            return self.finish();
-        }
-        let Some(chunk) = frame.chunk() else {
-            let is_comment = frame.data.is_empty() && frame.event.is_none() && frame.raw.starts_with(b":");
-            return if is_comment { vec![frame.clone()] } else { Vec::new() };
-        };
-        if let Some(message) = openai::error_message(&chunk) {
-            return self.fail(message);
-        }
-        if let Some(usage) = chunk.get("usage").and_then(Usage::read) {
-            self.usage = usage;
-        }
-        let mut events = Vec::new();
-        self.begin(&mut events);
-        // Anthropic has one answer, so the first of several is it.
-        let choices = chunk.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        for choice in choices.iter().filter(|choice| choice["index"].as_u64().unwrap_or(0) == 0) {
-            self.say(&choice["delta"], &mut events);
-            if choice["finish_reason"].is_string() {
-                let (reason, sequence) = stop_of(choice, !self.calls.is_empty());
-                // A refusal told in the text is one, whatever is said at the end.
-                if self.stop_reason != "refusal" {
-                    self.stop_reason = reason;
-                }
-                self.stop_sequence = sequence.map(String::from);
-            }
-        }
-        events
-    }
-
-    /// The stream has ended: end the message, unless that is done.
-    pub fn finish(&mut self) -> Vec<Frame> {
-        let mut events = Vec::new();
-        if self.state == State::Ended {
-            return events;
-        }
-        self.begin(&mut events);
-        self.close(&mut events);
-        events.push(event(
-            "message_delta",
-            json!({
-                "delta": {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence},
-                "usage": usage_view(self.usage),
-            }),
-        ));
-        events.push(event("message_stop", json!({})));
-        self.state = State::Ended;
-        events
-    }
-
-    /// The stream broke: tell it, unless the message has ended. Nothing follows.
-    pub fn fail(&mut self, message: &str) -> Vec<Frame> {
-        if std::mem::replace(&mut self.state, State::Ended) == State::Ended {
-            return Vec::new();
-        }
-        vec![error_frame(message)]
     }
 
     fn begin(&mut self, events: &mut Vec<Frame>) {
@@ -232,6 +170,79 @@ impl StreamTranslator {
     fn delta(&self, delta: Value) -> Frame {
         event("content_block_delta", json!({"index": self.blocks - 1, "delta": delta}))
     }
+}
+
+impl Translate for StreamTranslator {
+    fn push(&mut self, frame: &Frame) -> Vec<Frame> {
+        if self.state == State::Ended {
+            return Vec::new();
+        }
+        if frame.is_done() {
+            return self.finish();
+        }
+        let Some(chunk) = frame.chunk() else {
+            let is_comment = frame.data.is_empty() && frame.event.is_none() && frame.raw.starts_with(b":");
+            return match (is_comment, self.state) {
+                (true, State::Begun) => vec![ping()],
+                // Clients expect the message's start before all else; a comment they do not see.
+                (true, _) => vec![frame.clone()],
+                (false, _) => Vec::new(),
+            };
+        };
+        if let Some(message) = openai::error_message(&chunk) {
+            return self.fail(message);
+        }
+        if let Some(usage) = chunk.get("usage").and_then(Usage::read) {
+            self.usage = usage;
+        }
+        let mut events = Vec::new();
+        self.begin(&mut events);
+        // Anthropic has one answer, so the first of several is it.
+        let choices = chunk.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for choice in choices.iter().filter(|choice| choice["index"].as_u64().unwrap_or(0) == 0) {
+            self.say(&choice["delta"], &mut events);
+            if choice["finish_reason"].is_string() {
+                let (reason, sequence) = stop_of(choice, !self.calls.is_empty());
+                // A refusal told in the text is one, whatever is said at the end.
+                if self.stop_reason != "refusal" {
+                    self.stop_reason = reason;
+                }
+                self.stop_sequence = sequence.map(String::from);
+            }
+        }
+        events
+    }
+
+    fn finish(&mut self) -> Vec<Frame> {
+        let mut events = Vec::new();
+        if self.state == State::Ended {
+            return events;
+        }
+        self.begin(&mut events);
+        self.close(&mut events);
+        events.push(event(
+            "message_delta",
+            json!({
+                "delta": {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence},
+                "usage": usage_view(self.usage),
+            }),
+        ));
+        events.push(event("message_stop", json!({})));
+        self.state = State::Ended;
+        events
+    }
+
+    fn fail(&mut self, message: &str) -> Vec<Frame> {
+        if std::mem::replace(&mut self.state, State::Ended) == State::Ended {
+            return Vec::new();
+        }
+        vec![error_frame(message)]
+    }
+}
+
+/// The event that keeps a connection awake while there is nothing to say.
+pub fn ping() -> Frame {
+    event("ping", json!({}))
 }
 
 /// The event that tells a client in the middle of a stream what went wrong.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::{Frame, testing};
+use crate::{Frame, Translate, testing};
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
@@ -59,6 +59,12 @@ fn a_request_names_what_it_lacks() {
     refused(json!({"messages": "hi"}), InvalidMessages::Wrong("messages"));
     refused(json!({"max_tokens": "many"}), InvalidMessages::Wrong("max_tokens"));
     assert_eq!(InvalidMessages::Missing("model").to_string(), "field `model` is required");
+}
+
+#[test]
+fn who_asks_is_told_under_the_other_name() {
+    check(json!({"metadata": {"user_id": "u1", "x": 1}}), "user", json!("u1"));
+    check(json!({"metadata": {"user_id": 7}}), "user", Value::Null);
 }
 
 #[test]
@@ -231,6 +237,17 @@ fn an_error_in_the_stream_is_the_last_event() {
     assert_eq!(translator.push(&Frame::done()), []);
     assert_eq!(translator.finish(), []);
     assert_eq!(translator.fail("again"), []);
+}
+
+#[test]
+fn a_comment_within_a_message_is_a_ping() {
+    let mut translator = StreamTranslator::new("msg_1", "m");
+    let mut decoder = crate::sse::Decoder::new(1000);
+
+    let frames = decoder.push(b"data: {\"choices\":[]}\n\n: still here\n\n").unwrap();
+    let events: Vec<Frame> = frames.iter().flat_map(|frame| translator.push(frame)).collect();
+
+    assert_eq!(events.last(), Some(&ping()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use breezeway_wire::{ChatRequest, Frame, anthropic, ollama, openai};
+use breezeway_wire::{ChatRequest, Frame, Translate, anthropic, ollama, openai};
 use serde_json::{Map, Value};
 
 /// Convert every fixture that matches `pattern` and compare with the snapshot in its folder.
