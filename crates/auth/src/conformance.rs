@@ -360,7 +360,7 @@ async fn an_identity_comes_with_its_account_and_goes_with_it<S: AccountStore>(st
     assert!(!store.insert_external_account(&bob, &bob_identity, true).await.expect("answered"));
     let second = store.insert_external_account(&eve, &eve_identity, false).await;
     assert!(matches!(second, Err(StoreError::Taken("email"))), "{second:?}");
-    assert_eq!(store.identities().await.expect("readable"), [ada_identity.clone()]);
+    assert_eq!(store.identities().await.expect("readable"), std::slice::from_ref(&ada_identity));
     assert!(store.insert_external_account(&bob, &bob_identity, false).await.expect("inserted"));
 
     store.delete_account(&ada.id).await.expect("deleted");

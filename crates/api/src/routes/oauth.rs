@@ -167,11 +167,11 @@ async fn signed_in(
 
 /// What the browser has kept of its departure.
 fn kept(state: &ApiState, headers: &HeaderMap) -> Option<Secret> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut ours = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == COOKIE).then_some(value)
-    });
+    // A cookie of somebody else beside it may hold what it likes.
+    let cookies =
+        headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+    let mut ours =
+        cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"="));
     ours.find_map(|sealed| {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
         state.auth.open_note(PURPOSE, &sealed)

@@ -89,7 +89,8 @@ impl World {
     }
 
     async fn arrive(&self, trip: &Trip, query: &str) -> Answer {
-        let browser = self.browser().with_header("cookie", &format!("oauth_departure={}", trip.cookie));
+        let cookies = format!("a=b; oauth_departure={}; c=\u{e9}", trip.cookie);
+        let browser = self.browser().with_header("cookie", &cookies);
         let answer = browser.get(&format!("/oauth/oidc/callback?{query}")).await;
         self.provider.upstream().queue("/token", Reply::json(400, &json!({"error": "invalid_grant"})));
         answer
