@@ -2,6 +2,8 @@
 //!
 //! Ids and times are given by the caller: conversions ask no clock and roll no dice.
 
+pub mod client;
+
 mod answer;
 mod embed;
 mod request;

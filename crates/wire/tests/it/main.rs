@@ -87,3 +87,37 @@ fn streams_are_put_into_anthropics_dialect() {
 fn whole_answers_are_told_as_streams() {
     check("openai/whole/*.json", |answer| text(&openai::frames_of(object(answer))));
 }
+
+fn told() -> ollama::client::Told {
+    ollama::client::Told { model: "m".into(), created_at: "2027-01-15T08:00:00Z".into() }
+}
+
+#[test]
+fn requests_of_ollamas_clients_are_put_into_openais_dialect() {
+    check("ollama_client/chat/*.json", |request| {
+        pretty(&ollama::client::chat_of_chat(object(request)).unwrap().into_map().into())
+    });
+    check("ollama_client/generate/*.json", |request| {
+        pretty(&ollama::client::chat_of_generate(object(request)).unwrap().into_map().into())
+    });
+}
+
+#[test]
+fn answers_are_put_into_ollamas_dialect() {
+    check("ollama_client/answer/*.json", |answer| {
+        let forms = [ollama::client::Form::Chat, ollama::client::Form::Generate];
+        let answers =
+            forms.map(|form| ollama::client::answer(&object(answer.clone()), form, &told(), 1_000).unwrap());
+        pretty(&answers.to_vec().into())
+    });
+}
+
+#[test]
+fn streams_are_put_into_ollamas_dialect() {
+    check("ollama_client/stream/*.json", |chunks| {
+        let mut translator =
+            ollama::client::LineTranslator::new(ollama::client::Form::Chat, told(), || 1_000);
+        let chunks = chunks.as_array().unwrap().iter().map(Frame::json).chain([Frame::done()]);
+        text(&chunks.flat_map(|frame| translator.push(&frame)).collect::<Vec<_>>())
+    });
+}
