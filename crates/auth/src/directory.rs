@@ -1,59 +1,42 @@
 //! Everything that is asked per request, in memory.
 //!
-//! One lock over plain maps, held for a lookup and never across an await. What the maps hold is
-//! shared by `Arc`, so a change replaces one entry whatever the number of accounts. A change reaches
-//! the directory only after the store has it.
+//! One lock over plain maps, held for a lookup and never across an await. What a principal needs is
+//! shared by `Arc`; what only changes and lists ask for is packed, and unpacked for each that asks. A
+//! change reaches the directory only after the store has it.
+
+mod known;
+mod packed;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use breezeway_core::{ApiKeyId, Credential, GroupId, KeyRules, Principal, Role, UnixTime, UserId};
 
+use self::{
+    known::{Known, Place, Seen},
+    packed::Tag,
+};
 use crate::{Account, ApiKeyRecord, Group, KeyHash};
 
-/// An account with what a principal of it needs, ready to be shared.
-struct Known {
-    account: Arc<Account>,
-    name: Arc<str>,
-    email: Arc<str>,
-    groups: Arc<[GroupId]>,
-    /// Where its keys are.
-    keys: Vec<Place>,
-    seen: Seen,
-}
-
-impl Known {
-    fn principal(&self, credential: Credential, rules: Option<Arc<KeyRules>>) -> Principal {
-        Principal {
-            user: self.account.id.clone(),
-            role: self.account.role,
-            name: self.name.clone(),
-            email: self.email.clone(),
-            groups: self.groups.clone(),
-            credential,
-            rules,
-        }
-    }
-}
-
-/// Where a key is looked for: half of its hash, which no two keys share by chance.
-type Place = [u8; 16];
-
+/// Where a key with this hash is.
 fn place(hash: &KeyHash) -> Place {
     hash.0.first_chunk().copied().unwrap_or_default()
 }
 
+/// The half of a hash that its place does not say.
+fn rest(hash: &KeyHash) -> [u8; 16] {
+    hash.0.last_chunk().copied().unwrap_or_default()
+}
+
 /// What a request with a key asks for. What only a list of keys shows stays in the store.
 struct Held {
-    hash: KeyHash,
-    id: ApiKeyId,
+    rest: [u8; 16],
+    id: Tag,
     owner: UserId,
-    expires_at: Option<UnixTime>,
+    /// In seconds; the last there are for never.
+    expires_at: i64,
     /// `None` unless something is narrowed; an end narrows too, for a key that could make others
     /// would outlive it in them.
     rules: Option<Arc<KeyRules>>,
@@ -64,36 +47,25 @@ impl Held {
     fn new(record: &ApiKeyRecord, owner: UserId) -> Self {
         let narrows = record.expires_at.is_some() || record.rules != KeyRules::default();
         Self {
-            hash: record.hash,
-            id: record.id.clone(),
+            rest: rest(&record.hash),
+            id: Tag::new(record.id.as_str()),
             owner,
-            expires_at: record.expires_at,
+            expires_at: record.expires_at.map_or(i64::MAX, UnixTime::seconds),
             rules: narrows.then(|| Arc::new(record.rules.clone())),
             seen: Seen::new(record.last_used_at.unwrap_or_default()),
         }
     }
-}
 
-/// When something was last seen, to the minute: between two notes nothing is written.
-struct Seen(AtomicI64);
-
-/// How old a note must be before a new one is worth it, in seconds.
-const ROUGHLY: i64 = 60;
-
-impl Seen {
-    fn new(at: UnixTime) -> Self {
-        Self(AtomicI64::new(at.seconds()))
+    /// Whether this is the key with that hash, given that it is at its place.
+    fn has_hash(&self, place: Place, hash: &KeyHash) -> bool {
+        let mut own = [0; 32];
+        own[..16].copy_from_slice(&place);
+        own[16..].copy_from_slice(&self.rest);
+        KeyHash(own).same_as(hash)
     }
 
-    fn at(&self) -> UnixTime {
-        UnixTime::from_seconds(self.0.load(Ordering::Relaxed))
-    }
-
-    /// Whether this use is to be noted; of many at once, one is.
-    fn note(&self, now: UnixTime) -> bool {
-        let (last, now) = (self.0.load(Ordering::Relaxed), now.seconds());
-        now.saturating_sub(last) >= ROUGHLY
-            && self.0.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    fn id(&self) -> Option<ApiKeyId> {
+        self.id.with(|id| id.parse().ok())
     }
 }
 
@@ -104,6 +76,8 @@ struct Maps {
     admins: usize,
     keys: HashMap<Place, Held>,
     groups: HashMap<GroupId, Arc<Group>>,
+    /// What password hashes have in common.
+    heads: Vec<Arc<str>>,
 }
 
 impl Maps {
@@ -118,15 +92,14 @@ impl Maps {
     }
 
     /// Forget those keys of an account that are `gone`.
-    fn forget_keys(&mut self, owner: &UserId, gone: impl Fn(&ApiKeyId) -> bool) {
+    fn forget_keys(&mut self, owner: &UserId, gone: impl Fn(&Tag) -> bool) {
         let Some(known) = self.accounts.get_mut(owner) else { return };
-        known.keys.retain(|place| {
-            let is_gone = self.keys.get(place).is_none_or(|held| gone(&held.id));
-            if is_gone {
-                self.keys.remove(place);
-            }
-            !is_gone
-        });
+        let (gone, kept): (Vec<Place>, Vec<Place>) =
+            known.keys.iter().partition(|place| self.keys.get(*place).is_none_or(|held| gone(&held.id)));
+        known.keys = kept.into();
+        for place in gone {
+            self.keys.remove(&place);
+        }
     }
 }
 
@@ -161,17 +134,17 @@ impl Directory {
     }
 
     pub(crate) fn account(&self, id: &UserId) -> Option<Arc<Account>> {
-        self.read().accounts.get(id).map(|known| known.account.clone())
+        self.read().accounts.get(id).map(|known| Arc::new(known.account(id)))
     }
 
     pub(crate) fn by_email(&self, email: &str) -> Option<Arc<Account>> {
         let maps = self.read();
         let id = maps.emails.get(email)?;
-        maps.accounts.get(id).map(|known| known.account.clone())
+        maps.accounts.get(id).map(|known| Arc::new(known.account(id)))
     }
 
     pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
-        self.read().accounts.values().map(|known| known.account.clone()).collect()
+        self.read().accounts.iter().map(|(id, known)| Arc::new(known.account(id))).collect()
     }
 
     /// The principal of an account if `stamp` is still its session stamp; whether to note the use.
@@ -183,15 +156,15 @@ impl Directory {
         now: UnixTime,
     ) -> Option<Result<(Principal, bool), StaleStamp>> {
         let maps = self.read();
-        let known = maps.accounts.get(id)?;
-        if known.account.session_stamp != stamp {
+        let (id, known) = maps.accounts.get_key_value(id)?;
+        if !known.has_stamp(stamp) {
             return Some(Err(StaleStamp));
         }
-        Some(Ok((known.principal(credential, None), known.seen.note(now))))
+        Some(Ok((known.principal(id, credential, None), known.seen.note(now))))
     }
 
     pub(crate) fn principal(&self, id: &UserId, credential: Credential) -> Option<Principal> {
-        self.read().accounts.get(id).map(|known| known.principal(credential, None))
+        self.read().accounts.get(id).map(|known| known.principal(id, credential, None))
     }
 
     /// Note that an account is in use; answers with the time if that is worth writing down.
@@ -202,30 +175,17 @@ impl Directory {
     /// Insert an account, or replace the one with its id.
     pub(crate) fn put_account(&self, account: Account) -> Arc<Account> {
         let mut maps = self.write();
-        let account = Arc::new(account);
-        let (mut groups, mut keys, mut seen) = (None, Vec::new(), None);
+        let maps = &mut *maps;
+        let mut known = Known::new(&account, &mut maps.heads);
         if let Some(before) = maps.accounts.remove(&account.id) {
             maps.emails.remove(&before.email);
-            maps.admins -= usize::from(before.account.role == Role::Admin);
-            groups = Some(before.groups);
-            keys = before.keys;
-            seen = Some(before.seen);
+            maps.admins -= usize::from(before.role == Role::Admin);
+            (known.groups, known.keys, known.seen) = (before.groups, before.keys, before.seen);
         }
-        let email: Arc<str> = account.email.as_str().into();
         maps.admins += usize::from(account.role == Role::Admin);
-        maps.emails.insert(email.clone(), account.id.clone());
-        maps.accounts.insert(
-            account.id.clone(),
-            Known {
-                name: account.name.as_str().into(),
-                email,
-                groups: groups.unwrap_or_default(),
-                keys,
-                seen: seen.unwrap_or_else(|| Seen::new(account.last_active_at)),
-                account: account.clone(),
-            },
-        );
-        account
+        maps.emails.insert(known.email.clone(), account.id.clone());
+        maps.accounts.insert(account.id.clone(), known);
+        Arc::new(account)
     }
 
     pub(crate) fn remove_account(&self, id: &UserId) {
@@ -233,7 +193,7 @@ impl Directory {
         maps.forget_keys(id, |_| true);
         let Some(before) = maps.accounts.remove(id) else { return };
         maps.emails.remove(&before.email);
-        maps.admins -= usize::from(before.account.role == Role::Admin);
+        maps.admins -= usize::from(before.role == Role::Admin);
         for group in before.groups.iter() {
             if let Some(group) = maps.groups.get_mut(group) {
                 Arc::make_mut(group).members.remove(id);
@@ -246,14 +206,16 @@ impl Directory {
     /// The answer to a key that is known and has not ended; others are all alike.
     pub(crate) fn by_key(&self, hash: &KeyHash, now: UnixTime) -> Option<KeyUse> {
         let maps = self.read();
-        let held = maps.keys.get(&place(hash)).filter(|held| held.hash.same_as(hash))?;
-        if held.expires_at.is_some_and(|end| end <= now) {
+        let place = place(hash);
+        let held = maps.keys.get(&place).filter(|held| held.has_hash(place, hash))?;
+        if held.expires_at <= now.seconds() {
             return None;
         }
         let known = maps.accounts.get(&held.owner)?;
+        let id = held.id()?;
         Some(KeyUse {
-            principal: known.principal(Credential::ApiKey(held.id.clone()), held.rules.clone()),
-            key: held.seen.note(now).then(|| held.id.clone()),
+            key: held.seen.note(now).then(|| id.clone()),
+            principal: known.principal(&held.owner, Credential::ApiKey(id), held.rules.clone()),
             account: known.seen.note(now),
         })
     }
@@ -267,12 +229,12 @@ impl Directory {
     pub(crate) fn owner_of(&self, id: &ApiKeyId, owner: &UserId) -> Option<UserId> {
         let maps = self.read();
         let mut held = maps.accounts.get(owner)?.keys.iter().filter_map(|place| maps.keys.get(place));
-        held.find(|held| held.id == *id).map(|held| held.owner.clone())
+        held.find(|held| held.id.is(id.as_str())).map(|held| held.owner.clone())
     }
 
     /// Whose key has this id. Looks at all of them, so it is for admins, not for requests.
     pub(crate) fn owner_of_any(&self, id: &ApiKeyId) -> Option<UserId> {
-        self.read().keys.values().find(|held| held.id == *id).map(|held| held.owner.clone())
+        self.read().keys.values().find(|held| held.id.is(id.as_str())).map(|held| held.owner.clone())
     }
 
     /// When a key was last used as far as memory knows; `None` if it knows nothing newer.
@@ -292,13 +254,13 @@ impl Directory {
         }
         maps.keys.insert(place, held);
         if let Some(known) = maps.accounts.get_mut(&record.owner).filter(|_| is_new) {
-            known.keys.push(place);
+            known.keys = known.keys.iter().copied().chain([place]).collect();
         }
     }
 
     /// Forget one key of an account.
     pub(crate) fn remove_key(&self, owner: &UserId, id: &ApiKeyId) {
-        self.write().forget_keys(owner, |key| key == id);
+        self.write().forget_keys(owner, |key| key.is(id.as_str()));
     }
 
     // --- groups
@@ -345,7 +307,7 @@ impl Directory {
         let mut maps = self.write();
         for (id, at) in accounts {
             if let Some(known) = maps.accounts.get_mut(id) {
-                Arc::make_mut(&mut known.account).last_active_at = *at;
+                known.rest.last_active_at = *at;
             }
         }
     }

@@ -18,6 +18,7 @@ pub struct MemoryAccounts(Arc<Mutex<Rows>>);
 #[derive(Debug, Default)]
 struct Rows {
     accounts: HashMap<UserId, Account>,
+    emails: HashMap<String, UserId>,
     keys: Vec<ApiKeyRecord>,
     groups: HashMap<GroupId, Group>,
     identities: Vec<ExternalIdentity>,
@@ -26,7 +27,15 @@ struct Rows {
 impl Rows {
     /// Whether an address belongs to another account than `account`.
     fn email_taken(&self, account: &Account) -> bool {
-        self.accounts.values().any(|other| other.email == account.email && other.id != account.id)
+        self.emails.get(&account.email).is_some_and(|id| *id != account.id)
+    }
+
+    /// Insert an account, or replace the one with its id.
+    fn put(&mut self, account: &Account) {
+        if let Some(before) = self.accounts.insert(account.id.clone(), account.clone()) {
+            self.emails.remove(&before.email);
+        }
+        self.emails.insert(account.email.clone(), account.id.clone());
     }
 }
 
@@ -50,7 +59,7 @@ impl AccountStore for MemoryAccounts {
         if rows.email_taken(account) {
             return Err(StoreError::Taken("email"));
         }
-        rows.accounts.insert(account.id.clone(), account.clone());
+        rows.put(account);
         Ok(true)
     }
 
@@ -84,15 +93,17 @@ impl AccountStore for MemoryAccounts {
         if rows.email_taken(account) {
             return Err(StoreError::Taken("email"));
         }
-        if let Some(row) = rows.accounts.get_mut(&account.id) {
-            *row = account.clone();
+        if rows.accounts.contains_key(&account.id) {
+            rows.put(account);
         }
         Ok(())
     }
 
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError> {
         let mut rows = self.rows();
-        rows.accounts.remove(id);
+        if let Some(account) = rows.accounts.remove(id) {
+            rows.emails.remove(&account.email);
+        }
         rows.keys.retain(|key| key.owner != *id);
         rows.identities.retain(|identity| identity.owner != *id);
         for group in rows.groups.values_mut() {
