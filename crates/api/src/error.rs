@@ -165,8 +165,10 @@ fn chain(failure: &dyn StdError) -> String {
 impl From<UpstreamError> for ApiError {
     fn from(failure: UpstreamError) -> Self {
         let UpstreamError::Answered { status, body, retry_after, .. } = failure else {
-            let status = status_of(failure.kind());
-            return Self::new(status, sentence(&failure));
+            let refused = Self::new(status_of(failure.kind()), sentence(&failure));
+            let UpstreamError::Busy { retry_after } = failure else { return refused };
+            let seconds = HeaderValue::from(retry_after.as_secs().max(1));
+            return refused.with_header(header::RETRY_AFTER, seconds);
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut answer = match serde_json::from_slice::<Value>(&body) {

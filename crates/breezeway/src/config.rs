@@ -170,6 +170,8 @@ impl Config {
                 catalog_timeout: Duration::from_secs(10),
                 open_to_all: false,
                 order: Vec::new(),
+                aliases: Vec::new(),
+                fleet: Default::default(),
             },
             chat: ChatConfig {
                 rag_template: String::new(),

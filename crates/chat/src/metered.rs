@@ -162,7 +162,10 @@ fn settle(reservation: Reservation, tally: &Tally, outcome: Outcome) {
 /// nothing; one that broke off or was too slow may have worked.
 fn settle_error(reservation: Reservation, error: &UpstreamError) {
     match error {
-        UpstreamError::Answered { .. } | UpstreamError::Unreachable(_) | UpstreamError::Unsupported(_) => {
+        UpstreamError::Answered { .. }
+        | UpstreamError::Busy { .. }
+        | UpstreamError::Unreachable(_)
+        | UpstreamError::Unsupported(_) => {
             reservation.settle(Tokens::default(), Outcome::Failed);
         }
         _ => reservation.settle_estimated(Outcome::Failed),

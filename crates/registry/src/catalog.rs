@@ -10,7 +10,11 @@ use std::{
 
 use breezeway_core::{ModelId, Permission, Principal};
 
-use crate::{CatalogEntry, Connection, ConnectionKind, Model, Offer, Overlay};
+use crate::{
+    Alias, CatalogEntry, Connection, ConnectionKind, Model, Offer, Overlay, Route,
+    alias::Chains,
+    fleet::{Fleet, Line, Shared},
+};
 
 /// Overlays as they are held in memory: in the order they were made.
 pub(crate) type Overlays = Arc<Vec<Arc<Overlay>>>;
@@ -28,6 +32,8 @@ enum Access {
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) model: Arc<Model>,
+    /// Its offers at work.
+    pub(crate) fleet: Arc<Fleet>,
     access: Access,
     /// Whether an overlay has switched it off.
     active: bool,
@@ -36,8 +42,12 @@ pub(crate) struct Listed {
 impl Listed {
     /// Whether the caller may use it.
     pub(crate) fn is_for(&self, principal: &Principal, open_to_all: bool) -> bool {
+        key_allows(principal, &self.model.id) && self.is_granted_to(principal, open_to_all)
+    }
+
+    /// Whether the caller may use it under a name that the caller's key allows.
+    pub(crate) fn is_granted_to(&self, principal: &Principal, open_to_all: bool) -> bool {
         self.active
-            && key_allows(principal, &self.model.id)
             && (open_to_all
                 || principal.is_admin()
                 || match &self.access {
@@ -46,6 +56,20 @@ impl Listed {
                         .iter()
                         .all(|overlay| overlay.grants.allow(principal, &overlay.owner, Permission::Read)),
                 })
+    }
+
+    /// Where a request for it goes.
+    pub(crate) fn route(&self) -> Option<Route> {
+        let (connection, upstream_model) = self.fleet.foremost()?;
+        Some(Route {
+            model: self.model.clone(),
+            overlay: self.model.overlay.clone(),
+            connection: connection.clone(),
+            upstream: self.fleet.clone(),
+            fleet: self.fleet.clone(),
+            upstream_model: upstream_model.to_owned(),
+            fallback: None,
+        })
     }
 
     /// Whether it is offered at all.
@@ -122,14 +146,25 @@ pub(crate) struct Listing {
     openai: Shelf,
     /// The same, only from Ollama.
     ollama: Shelf,
+    /// What aliases stand for.
+    pub(crate) chains: Chains,
+}
+
+/// What the list is made with, beside what there is to list.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// Ids in the order to list them.
+    pub(crate) order: &'a [String],
+    pub(crate) aliases: &'a [Alias],
+    pub(crate) fleets: &'a Arc<Shared>,
 }
 
 impl Listing {
     /// Merge what the connections list, in their order, and put the overlays on top.
     pub(crate) fn merge<'a>(
-        catalogues: impl Iterator<Item = (&'a Arc<Connection>, &'a [Arc<CatalogEntry>])> + Clone,
+        catalogues: impl Iterator<Item = (&'a Arc<Line>, &'a [Arc<CatalogEntry>])> + Clone,
         overlays: &Overlays,
-        order: &[String],
+        setting: Setting<'_>,
     ) -> Self {
         let mut overrides = HashMap::new();
         for overlay in overlays.iter().filter(|overlay| overlay.base.is_none()) {
@@ -137,11 +172,11 @@ impl Listing {
         }
         let shelf = |kind: ConnectionKind| {
             let mut shelf = Shelf::default();
-            for (id, offers) in offers(catalogues.clone().filter(|(connection, _)| connection.kind == kind)) {
+            for (id, offers) in offers(catalogues.clone().filter(|(line, _)| line.connection.kind == kind)) {
                 // Overlays imported from elsewhere name Ollama's models without the tag.
                 let untagged = || overrides.get(id.as_str().strip_suffix(":latest")?);
                 let overlay = overrides.get(id.as_str()).or_else(untagged).copied();
-                shelf.put(base_model(id, offers, overlay));
+                shelf.put(base_model(id, offers, overlay, setting.fleets));
             }
             shelf
         };
@@ -163,9 +198,10 @@ impl Listing {
                 offered.put(custom_model(overlay, base));
             }
         }
-        offered.arrange(order);
-        bases.arrange(order);
-        Self { offered, bases, openai, ollama }
+        let chains = Chains::of(setting.aliases, &offered);
+        offered.arrange(setting.order);
+        bases.arrange(setting.order);
+        Self { offered, bases, openai, ollama, chains }
     }
 
     /// The upstreams' own models of one kind, those switched off included.
@@ -177,21 +213,24 @@ impl Listing {
     }
 }
 
+/// An offer, and how its connection is spoken to.
+type Berth<'a> = (&'a Arc<Line>, Offer);
+
 /// Every id the catalogues have, in order, with all connections that serve it.
 fn offers<'a>(
-    catalogues: impl Iterator<Item = (&'a Arc<Connection>, &'a [Arc<CatalogEntry>])>,
-) -> Vec<(ModelId, Vec<Offer>)> {
-    let mut merged: Vec<(ModelId, Vec<Offer>)> = Vec::new();
+    catalogues: impl Iterator<Item = (&'a Arc<Line>, &'a [Arc<CatalogEntry>])>,
+) -> Vec<(ModelId, Vec<Berth<'a>>)> {
+    let mut merged: Vec<(ModelId, Vec<Berth<'a>>)> = Vec::new();
     let mut places: HashMap<ModelId, usize> = HashMap::new();
-    for (connection, entries) in catalogues {
+    for (line, entries) in catalogues {
         for entry in entries {
-            let Some(id) = listed_id(connection, entry) else { continue };
-            let offer = Offer { connection: connection.clone(), entry: entry.clone() };
+            let Some(id) = listed_id(&line.connection, entry) else { continue };
+            let offer = (line, Offer { connection: line.connection.clone(), entry: entry.clone() });
             match places.get(&id) {
                 Some(&place) => {
                     let known = &mut merged[place].1;
                     // One connection serves an id once, however often its upstream lists it.
-                    known.retain(|other| !Arc::ptr_eq(&other.connection, connection));
+                    known.retain(|(other, _)| !Arc::ptr_eq(other, line));
                     known.push(offer);
                 }
                 None => {
@@ -211,7 +250,14 @@ fn listed_id(connection: &Connection, entry: &CatalogEntry) -> Option<ModelId> {
     }
 }
 
-fn base_model(id: ModelId, offers: Vec<Offer>, overlay: Option<&Arc<Overlay>>) -> Listed {
+fn base_model(
+    id: ModelId,
+    berths: Vec<Berth<'_>>,
+    overlay: Option<&Arc<Overlay>>,
+    fleets: &Arc<Shared>,
+) -> Listed {
+    let fleet = Fleet::new(fleets, berths.iter().map(|(line, offer)| (*line, offer.entry.as_ref())));
+    let offers: Vec<Offer> = berths.into_iter().map(|(_, offer)| offer).collect();
     let last = offers.last();
     let name = match (overlay, last) {
         (Some(overlay), _) => overlay.name.clone(),
@@ -222,6 +268,7 @@ fn base_model(id: ModelId, offers: Vec<Offer>, overlay: Option<&Arc<Overlay>>) -
     Listed {
         access: overlay.map_or(Access::Admins, |overlay| Access::Readers(vec![overlay.clone()])),
         active: overlay.is_none_or(|overlay| overlay.active),
+        fleet: Arc::new(fleet),
         model: Arc::new(Model { id, name, offers, overlay: overlay.cloned(), rendered: Default::default() }),
     }
 }
@@ -235,6 +282,7 @@ fn custom_model(overlay: &Arc<Overlay>, base: &Listed) -> Listed {
             }
         },
         active: true,
+        fleet: base.fleet.clone(),
         model: Arc::new(Model {
             id: overlay.id.clone(),
             name: overlay.name.clone(),

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use breezeway_core::Secret;
 use serde_json::{Map, Value};
 
+use crate::Routing;
+
 /// Which API an upstream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionKind {
@@ -45,6 +47,8 @@ pub struct Connection {
     pub timeout: Option<Duration>,
     /// Longest wait between two pieces of a stream, if there is a limit.
     pub idle_timeout: Option<Duration>,
+    /// Its place in fleets.
+    pub routing: Routing,
 }
 
 impl Connection {
@@ -65,6 +69,7 @@ impl Connection {
             other: Map::new(),
             timeout: None,
             idle_timeout: None,
+            routing: Routing::default(),
         }
     }
 

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::{CatalogEntry, Connection, ConnectionKind, Result, Upstream, service::Connector};
+use crate::{
+    CatalogEntry, Connection, ConnectionKind, FleetConfig, Result, Upstream, fleet::Line, service::Connector,
+};
 
 /// More models than any upstream serves; one that lists more is broken or hostile.
 const MAX_MODELS: usize = 10_000;
@@ -23,8 +25,8 @@ const MIN_WAIT: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) connection: Arc<Connection>,
-    /// The adapter; none while the connection is switched off.
-    pub(crate) upstream: Option<Arc<dyn Upstream>>,
+    /// The adapter, and what requests share.
+    pub(crate) line: Arc<Line>,
     /// Its last known models.
     pub(crate) catalogue: Arc<[Arc<CatalogEntry>]>,
     /// Whether it has been asked, successfully or not.
@@ -37,11 +39,12 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Connect, without asking anything.
-    pub(crate) fn open(connection: Connection, connector: &Connector) -> Result<Self> {
+    pub(crate) fn open(connection: Connection, connector: &Connector, config: &FleetConfig) -> Result<Self> {
         let upstream = if connection.enabled { Some(connector(&connection)?) } else { None };
+        let line = Arc::new(Line::new(connection, upstream, config));
         let mut endpoint = Self {
-            connection: Arc::new(connection),
-            upstream,
+            connection: line.connection.clone(),
+            line,
             catalogue: Arc::new([]),
             asked: false,
             failures: 0,
@@ -50,6 +53,7 @@ impl Endpoint {
         if endpoint.connection.enabled && endpoint.is_listed_by_hand() {
             endpoint.catalogue = endpoint.connection.model_ids.iter().map(|id| by_hand(id)).collect();
             endpoint.asked = true;
+            endpoint.line.set_alive(true);
         }
         Ok(endpoint)
     }
@@ -61,12 +65,12 @@ impl Endpoint {
 
     /// The adapter, if there is a list to ask for.
     pub(crate) fn asks(&self) -> Option<&Arc<dyn Upstream>> {
-        self.upstream.as_ref().filter(|_| !self.is_listed_by_hand())
+        self.upstream().filter(|_| !self.is_listed_by_hand())
     }
 
-    /// Whether it is enabled and its last answer was one.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.upstream.is_some() && self.asked && self.failures == 0
+    /// The adapter; none while the connection is switched off.
+    pub(crate) fn upstream(&self) -> Option<&Arc<dyn Upstream>> {
+        self.line.upstream.as_ref()
     }
 
     /// When to ask next, if ever.
@@ -85,7 +89,9 @@ impl Endpoint {
         let changed = !entries.iter().eq(self.catalogue.iter().map(AsRef::as_ref));
         if changed {
             self.catalogue = entries.into_iter().map(Arc::new).collect();
+            self.line.keep_only(&self.catalogue);
         }
+        self.line.set_alive(true);
         self.asked = true;
         self.failures = 0;
         self.due = Some(now + every.clamp(MIN_WAIT, MAX_WAIT));
@@ -96,6 +102,7 @@ impl Endpoint {
     pub(crate) fn fail(&mut self, now: Instant, every: Duration) {
         let every = every.clamp(MIN_WAIT, MAX_WAIT);
         let wait = every.saturating_mul(1 << self.failures.min(10)).min(MAX_BACKOFF.max(every));
+        self.line.set_alive(false);
         self.asked = true;
         self.failures = self.failures.saturating_add(1);
         self.due = Some(now + wait);

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod alias;
 mod catalog;
 mod connection;
 mod endpoint;
 mod error;
+mod fleet;
 mod memory;
 mod model;
 mod overlay;
@@ -16,9 +18,11 @@ mod upstream;
 pub mod conformance;
 
 pub use self::{
+    alias::Alias,
     catalog::key_allows,
     connection::{Connection, ConnectionKind},
     error::{Error, Result},
+    fleet::{BreakerConfig, Errand, Fleet, FleetConfig, Lease, Routing, Served},
     memory::MemoryModels,
     model::{Model, Offer},
     overlay::{NewOverlay, Overlay},

@@ -15,9 +15,12 @@ use tokio::sync::Notify;
 
 use self::refresh::Rounds;
 use crate::{
-    Connection, ConnectionKind, Error, Model, ModelStore, Offer, Overlay, Result, Upstream,
-    catalog::{Listing, Overlays},
+    Alias, Connection, ConnectionKind, Error, Fleet, FleetConfig, Model, ModelStore, Overlay, Result,
+    Upstream,
+    alias::Chain,
+    catalog::{Listed, Listing, Overlays, Setting, key_allows},
     endpoint::Endpoint,
+    fleet,
 };
 
 /// What the registry needs to know.
@@ -31,6 +34,10 @@ pub struct RegistryConfig {
     pub open_to_all: bool,
     /// Ids in the order to list them; others follow.
     pub order: Vec<String>,
+    /// Names for chains of models.
+    pub aliases: Vec<Alias>,
+    /// How fleets choose, repeat and give up.
+    pub fleet: FleetConfig,
 }
 
 /// Makes the adapter for a connection.
@@ -43,12 +50,21 @@ pub struct Route {
     pub model: Arc<Model>,
     /// Its custom layer, if it has one: system prompt and parameters to apply.
     pub overlay: Option<Arc<Overlay>>,
-    /// The connection chosen.
+    /// The connection that would be chosen first, and whose kind all of the fleet are.
     pub connection: Arc<Connection>,
-    /// How to speak to it.
+    /// How to ask: a fleet, which chooses a connection, names the model as it is called there, and goes
+    /// on to the next if one fails before its first byte. `chat_for` and its like say who answered.
     pub upstream: Arc<dyn Upstream>,
-    /// What the upstream calls the model.
+    /// The fleet of the model, for those who send bytes themselves: [`Fleet::lease`].
+    pub fleet: Arc<Fleet>,
+    /// What `connection` calls the model.
     pub upstream_model: String,
+    /// Where to go if `upstream` fails before its first byte and [`UpstreamError::may_go_elsewhere`]:
+    /// the next model of an alias, or the same at connections of another kind. Its parameters may differ,
+    /// so whoever filled them in does that anew.
+    ///
+    /// [`UpstreamError::may_go_elsewhere`]: crate::UpstreamError::may_go_elsewhere
+    pub fallback: Option<Arc<Route>>,
 }
 
 impl fmt::Debug for Route {
@@ -71,6 +87,7 @@ pub struct Registry {
     clock: Clock,
     state: Live<State>,
     shared: Arc<Shared>,
+    fleets: Arc<fleet::Shared>,
 }
 
 /// Everything a request needs, consistent in itself.
@@ -82,9 +99,9 @@ struct State {
 }
 
 impl State {
-    fn new(endpoints: Vec<Endpoint>, overlays: Overlays, order: &[String]) -> Self {
-        let catalogues = endpoints.iter().map(|endpoint| (&endpoint.connection, endpoint.catalogue.as_ref()));
-        let listing = Arc::new(Listing::merge(catalogues, &overlays, order));
+    fn new(endpoints: Vec<Endpoint>, overlays: Overlays, setting: Setting<'_>) -> Self {
+        let catalogues = endpoints.iter().map(|endpoint| (&endpoint.line, endpoint.catalogue.as_ref()));
+        let listing = Arc::new(Listing::merge(catalogues, &overlays, setting));
         Self { endpoints, overlays, listing }
     }
 
@@ -92,27 +109,23 @@ impl State {
         self.endpoints.iter_mut().find(|endpoint| Arc::ptr_eq(&endpoint.connection, connection))
     }
 
-    fn at(&self, connection: &Arc<Connection>) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|endpoint| Arc::ptr_eq(&endpoint.connection, connection))
-    }
-
-    /// The offer to use. The first healthy one, always: the caches of an upstream hold the beginning
-    /// of a conversation, and taking turns would make every upstream read it again.
-    fn choose<'a>(&'a self, offers: &'a [Offer]) -> Option<(&'a Offer, Arc<dyn Upstream>)> {
-        let is_healthy = |offer: &&Offer| self.at(&offer.connection).is_some_and(Endpoint::is_healthy);
-        let offer = offers.iter().find(is_healthy).or_else(|| offers.first())?;
-        Some((offer, self.at(&offer.connection)?.upstream.clone()?))
-    }
-
-    fn route(&self, model: &Arc<Model>, overlay: Option<Arc<Overlay>>) -> Option<Route> {
-        let (offer, upstream) = self.choose(&model.offers)?;
-        Some(Route {
-            overlay,
-            connection: offer.connection.clone(),
-            upstream,
-            upstream_model: offer.entry.id.clone(),
-            model: model.clone(),
-        })
+    /// The route of a model. Where an OpenAI-compatible connection has what Ollama is preferred for, it
+    /// is the fallback.
+    fn route(&self, listed: &Listed) -> Option<Route> {
+        let mut route = listed.route()?;
+        if route.connection.kind == ConnectionKind::Ollama {
+            let base = listed.model.overlay.as_ref().and_then(|overlay| overlay.base.as_ref());
+            let base = base.unwrap_or(&listed.model.id);
+            let twin = self.listing.of_kind(ConnectionKind::OpenAi).find(base.as_str());
+            let twin = twin.filter(|twin| twin.is_active()).and_then(Listed::route);
+            let as_asked = |twin: Route| Route {
+                model: listed.model.clone(),
+                overlay: listed.model.overlay.clone(),
+                ..twin
+            };
+            route.fallback = twin.map(as_asked).map(Arc::new);
+        }
+        Some(route)
     }
 }
 
@@ -139,11 +152,13 @@ impl Registry {
     ) -> Result<Self> {
         let endpoints = connections
             .into_iter()
-            .map(|connection| Endpoint::open(connection, &connector))
+            .map(|connection| Endpoint::open(connection, &connector, &config.fleet))
             .collect::<Result<_>>()?;
         let overlays = Arc::new(store.overlays().await?.into_iter().map(Arc::new).collect());
-        let state = Live::new(State::new(endpoints, overlays, &config.order));
-        Ok(Self { config: Arc::new(config), store, connector, clock, state, shared: Arc::default() })
+        let fleets = Arc::new(fleet::Shared::new(config.fleet.clone(), clock.clone()));
+        let setting = Setting { order: &config.order, aliases: &config.aliases, fleets: &fleets };
+        let state = Live::new(State::new(endpoints, overlays, setting));
+        Ok(Self { config: Arc::new(config), store, connector, clock, state, shared: Arc::default(), fleets })
     }
 
     /// The clock it was opened with.
@@ -151,12 +166,28 @@ impl Registry {
         &self.clock
     }
 
-    /// The models the caller may use, in order. From memory.
+    fn setting(&self) -> Setting<'_> {
+        let RegistryConfig { order, aliases, .. } = &*self.config;
+        Setting { order, aliases, fleets: &self.fleets }
+    }
+
+    /// The models the caller may use, in order, and behind them the aliases for them. From memory.
     pub fn models(&self, principal: &Principal) -> Vec<Arc<Model>> {
         let state = self.state.load();
-        let open = self.config.open_to_all;
+        let (open, chains) = (self.config.open_to_all, &state.listing.chains);
+        let is_hidden = |listed: &&Listed| chains.find(listed.model.id.as_str()).is_some();
         let readable = state.listing.offered.iter().filter(|listed| listed.is_for(principal, open));
-        readable.map(|listed| listed.model.clone()).collect()
+        let readable = readable.filter(|listed| !is_hidden(listed)).map(|listed| listed.model.clone());
+        let chains = self.config.aliases.iter().filter_map(|alias| chains.find(alias.id.as_str()));
+        let is_for =
+            |chain: &&Chain| chain.targets.iter().any(|target| self.reaches(principal, chain, target));
+        readable.chain(chains.filter(is_for).map(|chain| chain.model.clone())).collect()
+    }
+
+    /// Whether the caller may use a target of an alias: a key that names either of them allows it.
+    fn reaches(&self, principal: &Principal, chain: &Chain, target: &Listed) -> bool {
+        (key_allows(principal, &chain.model.id) || key_allows(principal, &target.model.id))
+            && target.is_granted_to(principal, self.config.open_to_all)
     }
 
     /// Every upstream model without custom ones, those that are switched off included. From memory.
@@ -165,14 +196,19 @@ impl Registry {
     }
 
     /// Where a request of the caller for `model` goes. A name without a tag also finds `:latest`.
-    /// Unknown, inactive and forbidden models (or bases) are all `NoSuchModel`.
+    /// Unknown, inactive and forbidden models (or bases) are all `NoSuchModel`. An alias goes to the first
+    /// of its targets that the caller may use and that is not broken.
     pub fn resolve(&self, principal: &Principal, model: &str) -> Result<Route> {
         let state = self.state.load();
-        let listed = state.listing.offered.find(model);
-        listed
-            .filter(|listed| listed.is_for(principal, self.config.open_to_all))
-            .and_then(|listed| state.route(&listed.model, listed.model.overlay.clone()))
-            .ok_or_else(|| no_such_model(model))
+        let route = match state.listing.chains.find(model) {
+            Some(chain) => chain.route(|target| self.reaches(principal, chain, target)),
+            None => {
+                let listed = state.listing.offered.find(model);
+                let listed = listed.filter(|listed| listed.is_for(principal, self.config.open_to_all));
+                listed.and_then(|listed| state.route(listed))
+            }
+        };
+        route.ok_or_else(|| no_such_model(model))
     }
 
     /// As [`Registry::resolve`], but only over connections of one kind and without custom models:
@@ -182,7 +218,8 @@ impl Registry {
         let listed = state.listing.of_kind(kind).find(model).filter(|listed| listed.is_active());
         listed
             .filter(|listed| listed.is_for(principal, self.config.open_to_all))
-            .and_then(|listed| state.route(&listed.model, None))
+            .and_then(Listed::route)
+            .map(|route| Route { overlay: None, ..route })
             .ok_or_else(|| no_such_model(model))
     }
 
@@ -204,7 +241,7 @@ impl Registry {
             .endpoints
             .iter()
             .find(|endpoint| endpoint.connection.kind == kind && endpoint.connection.index == index)?;
-        Some((endpoint.connection.clone(), endpoint.upstream.clone()?))
+        Some((endpoint.connection.clone(), endpoint.upstream()?.clone()))
     }
 
     /// Replace all connections at once, after checking that each can be used, and refresh them in
@@ -215,11 +252,11 @@ impl Registry {
                 match state.endpoints.iter().find(|known| *known.connection == connection) {
                     // Its models, its pool of sockets and what is known of its health stay good.
                     Some(known) => Ok(known.clone()),
-                    None => Endpoint::open(connection, &self.connector),
+                    None => Endpoint::open(connection, &self.connector, &self.config.fleet),
                 }
             };
             match connections.into_iter().map(endpoint).collect::<Result<_>>() {
-                Ok(endpoints) => (State::new(endpoints, state.overlays.clone(), &self.config.order), Ok(())),
+                Ok(endpoints) => (State::new(endpoints, state.overlays.clone(), self.setting()), Ok(())),
                 Err(error) => (state.clone(), Err(error)),
             }
         })?;
@@ -230,7 +267,7 @@ impl Registry {
     /// Whether every enabled upstream has been asked at least once.
     pub fn is_warm(&self) -> bool {
         let state = self.state.load();
-        state.endpoints.iter().all(|endpoint| endpoint.asked || endpoint.upstream.is_none())
+        state.endpoints.iter().all(|endpoint| endpoint.asked || endpoint.upstream().is_none())
     }
 }
 

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use serde_json::{Map, Value};
 
+use crate::fleet::{Errand, may_repeat};
+
 /// A model as its upstream lists it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogEntry {
@@ -79,6 +81,20 @@ pub enum UpstreamError {
     /// Its API has no such operation.
     #[error("the upstream has no {0}")]
     Unsupported(&'static str),
+    /// It has as much to do as it may have, and the queue for it is full or too slow.
+    #[error("the upstream has too much to do")]
+    Busy {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
+}
+
+impl UpstreamError {
+    /// Whether the request may go to another model: nothing of it was worked on, as far as that can be
+    /// told. For those who hold a fallback ([`Route::fallback`](crate::Route)).
+    pub fn may_go_elsewhere(&self) -> bool {
+        may_repeat(self, false)
+    }
 }
 
 impl Classify for UpstreamError {
@@ -86,6 +102,7 @@ impl Classify for UpstreamError {
         match self {
             Self::TimedOut(_) => ErrorKind::Timeout,
             Self::Unsupported(_) => ErrorKind::Invalid,
+            Self::Busy { .. } => ErrorKind::Overloaded,
             _ => ErrorKind::Upstream,
         }
     }
@@ -113,4 +130,29 @@ pub trait Upstream: Send + Sync + 'static {
     /// Pass a JSON request on to a path of the upstream's OpenAI-compatible API, such as `responses`,
     /// and its answer back, streamed or not.
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError>;
+
+    /// As `chat`, for a caller who wants the conversation to stay where it is, or to know who answered.
+    /// A single upstream has no choice, so what is said here is for fleets.
+    async fn chat_for(&self, _errand: &Errand, request: ChatRequest) -> Result<ChatReply, UpstreamError> {
+        self.chat(request).await
+    }
+
+    /// As `embeddings`; see `chat_for`.
+    async fn embeddings_for(
+        &self,
+        _errand: &Errand,
+        request: Map<String, Value>,
+    ) -> Result<Bytes, UpstreamError> {
+        self.embeddings(request).await
+    }
+
+    /// As `relay`; see `chat_for`.
+    async fn relay_for(
+        &self,
+        _errand: &Errand,
+        path: &str,
+        request: Map<String, Value>,
+    ) -> Result<UpstreamReply, UpstreamError> {
+        self.relay(path, request).await
+    }
 }

@@ -175,6 +175,7 @@ fn read(entry: &Map<String, Value>, sealer: &Sealer, waits: Waits) -> Option<Con
         other: entry.get("other").and_then(Value::as_object).cloned().unwrap_or_default(),
         timeout: waits.timeout,
         idle_timeout: waits.idle_timeout,
+        routing: Default::default(),
         url,
     })
 }

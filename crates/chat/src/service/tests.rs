@@ -109,6 +109,8 @@ async fn bench(overlays: Vec<Overlay>, change: impl FnOnce(&mut ChatConfig)) -> 
             catalog_timeout: Duration::from_secs(10),
             open_to_all: false,
             order: Vec::new(),
+            aliases: Vec::new(),
+            fleet: Default::default(),
         },
         vec![
             Connection { prefix: Some("c".into()), ..Connection::new(ConnectionKind::OpenAi, 0, CLOUD) },

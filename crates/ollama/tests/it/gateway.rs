@@ -48,6 +48,8 @@ impl Gateway {
             catalog_timeout: Duration::from_secs(5),
             open_to_all: false,
             order: Vec::new(),
+            aliases: Vec::new(),
+            fleet: Default::default(),
         };
         let connector = {
             let (client, clock) = (client.clone(), clock.clone());

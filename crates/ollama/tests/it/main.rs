@@ -32,6 +32,7 @@ fn connection(upstream: &ScriptedUpstream, index: usize) -> Connection {
         other: Map::new(),
         timeout: None,
         idle_timeout: None,
+        routing: Default::default(),
     }
 }
 

@@ -1,7 +1,8 @@
+use breezeway_core::Clock;
 use serde_json::Map;
 
 use super::*;
-use crate::conformance::overlay;
+use crate::{FleetConfig, ScriptedUpstream, conformance::overlay};
 
 fn catalogue(ids: &[&str]) -> Vec<Arc<CatalogEntry>> {
     let entry = |id: &&str| CatalogEntry {
@@ -14,19 +15,23 @@ fn catalogue(ids: &[&str]) -> Vec<Arc<CatalogEntry>> {
     ids.iter().map(entry).map(Arc::new).collect()
 }
 
-fn connection(kind: ConnectionKind, index: usize, prefix: Option<&str>) -> Arc<Connection> {
+fn connection(kind: ConnectionKind, index: usize, prefix: Option<&str>) -> Arc<Line> {
     let prefix = prefix.map(str::to_owned);
-    Arc::new(Connection { prefix, ..Connection::new(kind, index, format!("http://{index}.test")) })
+    let connection = Connection { prefix, ..Connection::new(kind, index, format!("http://{index}.test")) };
+    let upstream = Arc::new(ScriptedUpstream::default());
+    Arc::new(Line::new(connection, Some(upstream), &FleetConfig::default()))
 }
 
 fn merge(
-    catalogues: &[(Arc<Connection>, Vec<Arc<CatalogEntry>>)],
+    catalogues: &[(Arc<Line>, Vec<Arc<CatalogEntry>>)],
     overlays: Vec<Overlay>,
     order: &[&str],
 ) -> Listing {
     let order: Vec<_> = order.iter().map(|&id| id.to_owned()).collect();
-    let catalogues = catalogues.iter().map(|(connection, entries)| (connection, entries.as_slice()));
-    Listing::merge(catalogues, &Arc::new(overlays.into_iter().map(Arc::new).collect()), &order)
+    let catalogues = catalogues.iter().map(|(line, entries)| (line, entries.as_slice()));
+    let fleets = Arc::new(Shared::new(FleetConfig::default(), Clock::system()));
+    let setting = Setting { order: &order, aliases: &[], fleets: &fleets };
+    Listing::merge(catalogues, &Arc::new(overlays.into_iter().map(Arc::new).collect()), setting)
 }
 
 fn ids(shelf: &Shelf) -> Vec<&str> {

@@ -218,7 +218,7 @@ impl Registry {
         self.state.update(|state| {
             let mut overlays = Vec::clone(&state.overlays);
             change(&mut overlays);
-            (State::new(state.endpoints.clone(), Arc::new(overlays), &self.config.order), ())
+            (State::new(state.endpoints.clone(), Arc::new(overlays), self.setting()), ())
         });
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout},
@@ -21,6 +21,10 @@ use crate::{CatalogEntry, Connection, Upstream, UpstreamError};
 
 /// The connections that failed, and how.
 type Failures = Vec<(Arc<Connection>, UpstreamError)>;
+
+/// Most upstreams that are asked at once. Those that never answer hold a place until their time is over,
+/// so it is well above the number of them that a large installation has.
+const AT_ONCE: usize = 32;
 
 /// The refreshes so far.
 #[derive(Default)]
@@ -77,19 +81,23 @@ impl Registry {
         }
     }
 
-    /// Ask those whose time has come by `is_wanted(due, now)`, all at once, each answer taken in as it
+    /// Ask those whose time has come by `is_wanted(due, now)`, many at once, each answer taken in as it
     /// arrives: a slow upstream keeps nobody else's models away.
     async fn ask(&self, is_wanted: impl Fn(Instant, Instant) -> bool) -> Failures {
         let now = Instant::now();
         let state = self.state.load();
-        let mut asked: FuturesUnordered<_> = state
+        let wanted: Vec<_> = state
             .endpoints
             .iter()
             .filter(|endpoint| endpoint.due(now).is_some_and(|due| is_wanted(due, now)))
             .filter_map(|endpoint| Some((endpoint.connection.clone(), endpoint.asks()?.clone())))
-            .map(|(connection, upstream)| async move { (connection, self.catalog(&upstream).await) })
             .collect();
         drop(state);
+        let asking: Vec<_> = wanted
+            .into_iter()
+            .map(|(connection, upstream)| async move { (connection, self.catalog(&upstream).await) })
+            .collect();
+        let mut asked = stream::iter(asking).buffer_unordered(AT_ONCE);
         let mut failures = Failures::new();
         while let Some((connection, answer)) = asked.next().await {
             match answer {
@@ -116,8 +124,7 @@ impl Registry {
             let Some(endpoint) = next.endpoint_mut(connection) else { return (next, (false, false)) };
             let was_failing = endpoint.failures > 0;
             let changed = endpoint.learn(entries, Instant::now(), self.config.refresh_every);
-            let next =
-                if changed { State::new(next.endpoints, next.overlays, &self.config.order) } else { next };
+            let next = if changed { State::new(next.endpoints, next.overlays, self.setting()) } else { next };
             (next, (changed, was_failing))
         });
         let (kind, index) = (connection.kind, connection.index);
@@ -159,7 +166,7 @@ impl Registry {
                     endpoint.catalogue = Arc::new([]);
                 }
             }
-            (State::new(next.endpoints, next.overlays, &self.config.order), ())
+            (State::new(next.endpoints, next.overlays, self.setting()), ())
         });
     }
 }

@@ -31,6 +31,8 @@ pub(super) async fn bench(
         catalog_timeout: Duration::from_secs(10),
         open_to_all: false,
         order: Vec::new(),
+        aliases: Vec::new(),
+        fleet: FleetConfig { seed: Some(1), ..FleetConfig::default() },
     };
     change(&mut config);
     let store = MemoryModels::default();

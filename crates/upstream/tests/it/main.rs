@@ -29,6 +29,7 @@ fn connection(upstream: &ScriptedUpstream) -> Connection {
         other: Map::new(),
         timeout: None,
         idle_timeout: None,
+        routing: Default::default(),
     }
 }
 
