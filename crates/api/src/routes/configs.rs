@@ -243,6 +243,7 @@ fn openai_view(state: &ApiState) -> Value {
     })
 }
 
+        routing: Default::default(),
 fn ollama_view(state: &ApiState) -> Value {
     let connections = state.registry.connections(ConnectionKind::Ollama);
     json!({
