@@ -16,5 +16,5 @@ pub use self::{
     context::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage},
     error::{Error, Result},
     prompt::DEFAULT_TEMPLATE,
-    service::{Answer, ChatConfig, ChatRouter, QueryGeneration},
+    service::{Answer, ChatConfig, ChatRouter, QueryGeneration, Spoken},
 };

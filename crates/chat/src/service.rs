@@ -1,5 +1,7 @@
 //! The chat router: resolve, augment, route, stream.
 
+mod dialects;
+
 use std::sync::Arc;
 
 use breezeway_core::{ChatId, Live, Principal};
@@ -11,6 +13,8 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use tracing::debug;
 
+use self::dialects::Silent;
+pub use self::dialects::Spoken;
 use crate::{
     ContextItem, ContextSource, Error, Result, Source,
     citation::sources_json,
@@ -63,6 +67,7 @@ pub struct ChatRouter {
     metered: Metered,
     context: Option<Arc<dyn ContextSource>>,
     config: Live<ChatConfig>,
+    silent: Silent,
 }
 
 impl ChatRouter {
@@ -74,7 +79,13 @@ impl ChatRouter {
         meter: Meter,
         context: Option<Arc<dyn ContextSource>>,
     ) -> Self {
-        Self { registry, metered: Metered::new(meter), context, config: Live::new(config) }
+        Self {
+            registry,
+            metered: Metered::new(meter),
+            context,
+            config: Live::new(config),
+            silent: Silent::default(),
+        }
     }
 
     /// Work for ever: answers whose clients have left are read to their ends, where the connection

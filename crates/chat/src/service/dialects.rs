@@ -1,0 +1,115 @@
+//! Calls in dialects that some upstreams speak themselves.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use breezeway_core::{Principal, UnixTime};
+use breezeway_registry::{ConnectionKind, Route, UpstreamError, UpstreamReply};
+use breezeway_wire::ChatRequest;
+use serde_json::{Map, Value};
+
+use super::{Answer, ChatRouter, model_of};
+use crate::{Error, Result, own::OWN_FIELDS};
+
+/// An answer to a request in a dialect that not every upstream speaks.
+pub enum Spoken {
+    /// The upstream speaks it: its own bytes.
+    Natively(UpstreamReply),
+    /// It was asked as a chat: this has to be put into the dialect.
+    AsChat(Answer),
+}
+
+impl ChatRouter {
+    /// Answer a request at `path` of the upstream's own API, or as the chat that `as_chat` makes of it
+    /// where the upstream is not known to have that path.
+    ///
+    /// The upstream is asked itself only for its own models as they are: what a custom layer says has
+    /// no place in a request that is not understood here.
+    ///
+    /// # Errors
+    /// As for [`complete`](Self::complete), and whatever `as_chat` finds wrong.
+    pub async fn speak<E: From<Error>>(
+        &self,
+        principal: &Principal,
+        path: &str,
+        request: Map<String, Value>,
+        as_chat: impl FnOnce(Map<String, Value>) -> Result<ChatRequest, E>,
+    ) -> Result<Spoken, E> {
+        let route = self.registry.resolve(principal, model_of(&request)?).map_err(Error::from)?;
+        let now = self.registry.clock().now();
+        if may_speak(&route, &request) && !self.silent.knows(&route.connection.url, path, now) {
+            let mut asked = request.clone();
+            asked.insert("model".into(), route.upstream_model.as_str().into());
+            match self.metered.relay(principal, &route, path, asked).await {
+                Ok(reply) => return Ok(Spoken::Natively(reply)),
+                Err(Error::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. })) => {
+                    self.silent.note(&route.connection.url, path, now);
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        let chat = as_chat(request)?;
+        Ok(Spoken::AsChat(self.complete(principal, chat).await?))
+    }
+}
+
+/// Whether the upstream may have the path, and the request can be handed on as it is.
+fn may_speak(route: &Route, request: &Map<String, Value>) -> bool {
+    let is_plain = route.overlay.as_ref().is_none_or(|overlay| {
+        overlay.base.is_none() && overlay.params.is_empty() && !overlay.meta.contains_key("knowledge")
+    });
+    // Two of our own names are words of these dialects, too.
+    let mut own = OWN_FIELDS.iter().filter(|name| !["metadata", "id"].contains(*name));
+    let is_ours = own.any(|name| request.contains_key(*name));
+    route.connection.kind == ConnectionKind::OpenAi && is_plain && !is_ours
+}
+
+/// Paths that connections were found not to have. Clones share one state.
+///
+/// An upstream is asked again after a while: it may have been updated, and a 404 may have been for a
+/// model that it had just lost.
+#[derive(Clone, Default)]
+pub(super) struct Silent(Arc<Mutex<HashMap<(String, String), UnixTime>>>);
+
+/// How long a missing path is remembered, in seconds.
+const FORGOTTEN_AFTER: i64 = 600;
+
+/// Most missing paths that are remembered. Paths are ours and connections an admin's, so it is far
+/// above what there can be.
+const MOST_REMEMBERED: usize = 1024;
+
+impl Silent {
+    fn knows(&self, url: &str, path: &str, now: UnixTime) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = known.get(&(url.to_owned(), path.to_owned()));
+        noted.is_some_and(|noted| now.seconds() - noted.seconds() < FORGOTTEN_AFTER)
+    }
+
+    fn note(&self, url: &str, path: &str, now: UnixTime) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_REMEMBERED {
+            known.clear();
+        }
+        known.insert((url.to_owned(), path.to_owned()), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_path_is_forgotten_after_a_while() {
+        let silent = Silent::default();
+        let at = UnixTime::from_seconds;
+
+        silent.note("http://a", "responses", at(1000));
+
+        assert!(silent.knows("http://a", "responses", at(1599)));
+        assert!(!silent.knows("http://a", "responses", at(1600)));
+        assert!(!silent.knows("http://a", "completions", at(1000)));
+        assert!(!silent.knows("http://b", "responses", at(1000)));
+    }
+}
