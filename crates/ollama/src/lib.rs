@@ -7,6 +7,6 @@ mod upstream;
 
 pub use self::{
     embeddings::{OllamaEmbedder, OllamaEmbeddings},
-    passthrough::{PassBody, Passthrough, PassthroughConfig},
+    passthrough::{Elsewhere, ElsewhereError, PassBody, Passthrough, PassthroughConfig},
     upstream::OllamaUpstream,
 };

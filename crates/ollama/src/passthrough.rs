@@ -5,6 +5,8 @@
 //! connections, and refusals.
 
 mod body;
+mod converted;
+mod elsewhere;
 mod failure;
 mod forward;
 mod lists;
@@ -33,7 +35,10 @@ use http_body_util::BodyExt;
 use tower::Service;
 use tracing::debug;
 
-pub use self::body::PassBody;
+pub use self::{
+    body::PassBody,
+    elsewhere::{Elsewhere, ElsewhereError},
+};
 use self::{
     body::json,
     failure::Failure,
@@ -49,12 +54,14 @@ pub struct PassthroughConfig {
     pub max_request_bytes: usize,
     /// Longest wait between two pieces of such a request.
     pub request_idle_timeout: Duration,
+    /// Whether Ollama's API is served at all where no Ollama connection is configured.
+    pub enabled: bool,
 }
 
 impl Default for PassthroughConfig {
     fn default() -> Self {
         // Some pictures in base64.
-        Self { max_request_bytes: 32 << 20, request_idle_timeout: Duration::from_secs(30) }
+        Self { max_request_bytes: 32 << 20, request_idle_timeout: Duration::from_secs(30), enabled: true }
     }
 }
 
@@ -70,12 +77,21 @@ pub struct Passthrough {
     client: HttpClient,
     meter: Meter,
     config: PassthroughConfig,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Passthrough {
     /// Serve the Ollama connections of `registry`; `meter` counts the calls of models.
     pub fn new(registry: Registry, client: HttpClient, meter: Meter, config: PassthroughConfig) -> Self {
-        Self { registry, client, meter, config }
+        Self { registry, client, meter, config, elsewhere: None }
+    }
+
+    /// Serve the models of all other connections too, and custom ones: requests are put into OpenAI's
+    /// dialect and answered there.
+    #[must_use]
+    pub fn with_elsewhere(mut self, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        self.elsewhere = Some(elsewhere);
+        self
     }
 
     async fn answer(&self, head: &Parts, body: RequestBody) -> Result<Response<PassBody>, Failure> {
@@ -92,12 +108,12 @@ impl Passthrough {
         if found.admins_only && (!principal.is_admin() || for_certain_models) {
             return Err(Failure::Prohibited);
         }
-        if !self.connections().iter().any(|connection| connection.enabled) {
-            return Err(Failure::Disabled);
-        }
         if !self.registry.is_warm() {
             // Right after the start nothing is known yet, and "not found" would be wrong.
             self.registry.refresh(false).await;
+        }
+        if !self.is_enabled() {
+            return Err(Failure::Disabled);
         }
         match found.kind {
             Kind::Tags => self.tags(principal, found.index).await,
@@ -136,7 +152,12 @@ impl Passthrough {
     ) -> Result<Response<PassBody>, Failure> {
         let body = body::whole(body, &self.config).await?;
         let named = name::find(&body, fields)?;
-        let target = self.target(principal, &named.name, found.index)?;
+        let target = match self.target(principal, &named.name, found.index) {
+            Err(Failure::UnknownModel(name)) if found.index.is_none() => {
+                return self.ask_elsewhere(principal, found, &name, &body).await;
+            }
+            other => other?,
+        };
         let reservation = self.reserve(principal, found.path, &target, &body).await?;
         let body = match target.model == named.name {
             true => body,
@@ -183,6 +204,15 @@ impl Passthrough {
             Some(Err(Failure::UnknownModel(_))) | None => offered(name),
             Some(Err(failure)) => Err(failure),
         }
+    }
+
+    /// Whether there is anything to serve: an Ollama connection in use, or, where none is configured,
+    /// models of others.
+    fn is_enabled(&self) -> bool {
+        let connections = self.connections();
+        let others =
+            || self.config.enabled && self.elsewhere.is_some() && !self.registry.base_models().is_empty();
+        connections.iter().any(|connection| connection.enabled) || (connections.is_empty() && others())
     }
 
     fn resolve(&self, principal: &Principal, name: &str) -> Result<Route, Failure> {

@@ -23,6 +23,22 @@ pub(crate) fn seconds_of(text: &str) -> Option<i64> {
     Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
 }
 
+/// Seconds since 1970 as RFC 3339 writes them, in UTC.
+pub(crate) fn text_of(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The other way round of `days`, with eras of 400 years.
+    let from_march = days + 719_468;
+    let (era, day_of_era) = (from_march.div_euclid(146_097), from_march.rem_euclid(146_097));
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    let year = year + 400 * era + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 fn three(text: &str, separator: char) -> Option<(i64, i64, i64)> {
     let mut parts = text.split(separator).map(number);
     let three = (parts.next()??, parts.next()??, parts.next()??);
@@ -46,7 +62,16 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::seconds_of;
+    use proptest::prelude::*;
+
+    use super::{seconds_of, text_of};
+
+    proptest! {
+        #[test]
+        fn a_time_reads_back_as_it_was_written(seconds in 0_i64..253_402_300_800) {
+            prop_assert_eq!(seconds_of(&text_of(seconds)), Some(seconds));
+        }
+    }
 
     #[test]
     fn times_are_read_with_fractions_and_offsets() {

@@ -9,7 +9,7 @@ use std::{
 use breezeway_registry::Registry;
 use breezeway_upstream::{BoxError, Patience, RequestBody, byte_stream};
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -24,6 +24,21 @@ use super::{PassthroughConfig, failure::Failure, metered::MeteredBody};
 pub struct PassBody(UnsyncBoxBody<Bytes, BoxError>);
 
 impl PassBody {
+    /// The body of an answer that somebody else has made.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(body.map_err(Into::into).boxed_unsync())
+    }
+
+    /// Pieces as they come.
+    pub(super) fn pieces(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        let frames = pieces.map(|piece| Ok::<_, BoxError>(Frame::data(piece)));
+        Self(StreamBody::new(frames).boxed_unsync())
+    }
+
     pub(super) fn empty() -> Self {
         Self(Empty::new().map_err(|never| match never {}).boxed_unsync())
     }

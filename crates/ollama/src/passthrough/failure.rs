@@ -3,6 +3,7 @@
 //! Open WebUI's clients read `detail`; Ollama's read `error`. What an upstream reports is said under
 //! both names.
 
+use breezeway_core::ErrorKind;
 use breezeway_registry::UpstreamError;
 use breezeway_upstream::message_in;
 use breezeway_usage::Refusal;
@@ -52,6 +53,8 @@ pub(super) enum Failure {
     Upstream(#[from] UpstreamError),
     #[error(transparent)]
     Limit(#[from] Refusal),
+    #[error("{text}")]
+    Elsewhere { kind: ErrorKind, text: String },
 }
 
 impl Failure {
@@ -77,6 +80,7 @@ impl Failure {
             Self::Unfinished => detail(408, "The request's body stopped coming"),
             Self::Upstream(error) => upstream(error),
             Self::Limit(refusal) => limited(&refusal),
+            Self::Elsewhere { kind, text } => json(status_of(kind), &both(&text)),
         }
     }
 }
@@ -119,6 +123,17 @@ fn reported(body: &[u8], content_type: Option<&str>) -> Value {
             both(message_in(body).trim())
         }
         Err(_) => both(CONNECTION),
+    }
+}
+
+fn status_of(kind: ErrorKind) -> u16 {
+    match kind {
+        ErrorKind::Invalid => 400,
+        ErrorKind::NotFound => 404,
+        ErrorKind::Overloaded => 503,
+        ErrorKind::Timeout => 504,
+        ErrorKind::Upstream => 502,
+        _ => 500,
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Passthrough,
     body::{self, PassBody, json},
+    converted,
     failure::Failure,
     forward::endpoint,
     name,
@@ -28,7 +29,10 @@ impl Passthrough {
         index: Option<usize>,
     ) -> Result<Response<PassBody>, Failure> {
         let Some(index) = index else {
-            let models: Vec<Value> = self.visible(principal).iter().map(|model| tag(model)).collect();
+            let models = self.visible(principal);
+            let others = self.others(principal);
+            let others = others.iter().map(|model| converted::tag(model));
+            let models: Vec<Value> = models.iter().map(|model| tag(model)).chain(others).collect();
             return Ok(json(200, &json!({ "models": models })));
         };
         let connection = self.connection(Some(index))?;
@@ -52,7 +56,10 @@ impl Passthrough {
             self.connection(index)?;
         }
         let now = self.registry.clock().now().seconds();
-        let models = self.visible(principal);
+        let mut models = self.visible(principal);
+        if index.is_none() {
+            models.extend(self.others(principal));
+        }
         let here = models.iter().filter(|model| index.is_none_or(|index| urls(model).contains(&index)));
         let entry = |model: &Arc<Model>| json!({"id": model.id.as_str(), "object": "model", "created": now, "owned_by": "openai"});
         Ok(json(200, &json!({"data": here.map(entry).collect::<Vec<_>>(), "object": "list"})))
@@ -92,6 +99,9 @@ impl Passthrough {
 
     /// The lowest version: what all connections can be relied on to have.
     pub(super) async fn version(&self, index: Option<usize>) -> Result<Response<PassBody>, Failure> {
+        if self.connections().is_empty() {
+            return Ok(json(200, &json!({ "version": converted::VERSION })));
+        }
         let mut lowest: Option<String> = None;
         let mut failure = None;
         for (_, answer) in self.ask_all(index, "/api/version").await? {
@@ -143,6 +153,16 @@ impl Passthrough {
         here.filter_map(|model| self.resolve(principal, model.id.as_str()).ok())
             .map(|route| route.model)
             .collect()
+    }
+
+    /// The models the caller may use that no Ollama connection has under this name.
+    fn others(&self, principal: &Principal) -> Vec<Arc<Model>> {
+        if self.elsewhere.is_none() {
+            return Vec::new();
+        }
+        let mut models = self.registry.models(principal);
+        models.retain(|model| self.resolve(principal, model.id.as_str()).is_err());
+        models
     }
 
     /// Ask all enabled connections, or one, at the same time.

@@ -60,8 +60,11 @@ impl Gateway {
         };
         let registry =
             Registry::open(config, connections, Arc::new(store), connector, clock).await.expect("it opens");
-        let config =
-            PassthroughConfig { max_request_bytes: 4096, request_idle_timeout: Duration::from_millis(300) };
+        let config = PassthroughConfig {
+            max_request_bytes: 4096,
+            request_idle_timeout: Duration::from_millis(300),
+            enabled: true,
+        };
         let passthrough = Passthrough::new(registry, client, meter.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
