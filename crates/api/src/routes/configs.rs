@@ -230,6 +230,7 @@ pub fn connection(
         other: options,
         timeout: None,
         idle_timeout: None,
+        routing: Default::default(),
     }
 }
 
@@ -243,7 +244,6 @@ fn openai_view(state: &ApiState) -> Value {
     })
 }
 
-        routing: Default::default(),
 fn ollama_view(state: &ApiState) -> Value {
     let connections = state.registry.connections(ConnectionKind::Ollama);
     json!({
