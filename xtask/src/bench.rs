@@ -87,8 +87,9 @@ impl Args {
     /// Builds everything as it is shipped, this program too (an unoptimised load generator would
     /// measure itself), and lets the optimised one go on.
     fn run_optimised(&self, sh: &Shell, target: &Path) -> anyhow::Result<()> {
-        let builds: [&[&str]; 3] = [
+        let builds: [&[&str]; 4] = [
             &["--package", "breezeway-server"],
+            &["--package", "breezeway-middleware", "--example", "admission"],
             &["--package", "breezeway-upstream", "--example", "bare_proxy"],
             &["--package", "xtask"],
         ];
@@ -117,6 +118,7 @@ impl Args {
         let mut results = json!({ "seconds": self.seconds, "cores": thread::available_parallelism()?.get() });
         if self.what != Some(What::Load) {
             results["micro"] = self.micro(&chat, &breezeway)?;
+            results["admission"] = admission(sh, built)?;
         }
         if self.what != Some(What::Micro) {
             results["load"] = self.load(&chat, &breezeway)?;
@@ -164,6 +166,13 @@ impl Args {
     fn turn(&self) -> Duration {
         Duration::from_secs(self.seconds) / TURNS
     }
+}
+
+/// What the layers before a call cost, in a process of its own with a hundred thousand accounts.
+fn admission(sh: &Shell, built: &Path) -> anyhow::Result<Value> {
+    let program = program(built, "examples/admission")?;
+    let printed = cmd!(sh, "{program}").quiet().read()?;
+    serde_json::from_str(&printed).with_context(|| format!("`admission` printed `{printed}`"))
 }
 
 fn program(built: &Path, name: &str) -> anyhow::Result<PathBuf> {
