@@ -148,8 +148,11 @@ fn accounts(source: &Source, gateway: &mut Config) -> Result<()> {
         && !source.flag_or("RESET_CONFIG_ON_START", false)?;
     gateway.auth.persistent_settings = gateway.persistent;
     gateway.auth.single_user = !source.flag_or("WEBUI_AUTH", true)?;
+    let previous = source.secret("WEBUI_SECRET_KEY_PREVIOUS");
+    let earlier = source.secret("BREEZEWAY_PREVIOUS_SECRET_KEYS").unwrap_or_default();
+    let earlier = earlier.split(';').map(str::trim).filter(|secret| !secret.is_empty());
     gateway.auth.previous_secrets =
-        source.secret("WEBUI_SECRET_KEY_PREVIOUS").iter().map(|secret| secret.as_str().into()).collect();
+        previous.as_deref().into_iter().chain(earlier).map(Secret::from).collect();
 
     let settings = &mut gateway.auth.settings;
     settings.enable_signup = source.flag_or("ENABLE_SIGNUP", true)?;

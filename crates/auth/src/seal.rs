@@ -56,17 +56,36 @@ impl Sealer {
     /// # Errors
     /// If none of our secrets has sealed it, or for another owner.
     pub fn open(&self, owner: &str, sealed: &[u8]) -> Result<Secret> {
-        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Error::KeySealed)?;
         std::iter::once(&self.current)
             .chain(&self.previous)
-            .find_map(|cipher| {
-                let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
-                let opened = cipher.decrypt(Nonce::from_slice(nonce), payload).ok()?;
-                String::from_utf8(opened).ok()
-            })
-            .map(Secret::from)
+            .find_map(|cipher| open_with(cipher, owner, sealed))
             .ok_or(Error::KeySealed)
     }
+
+    /// Whether there are previous secrets, so that something may have to be sealed anew.
+    pub fn has_previous(&self) -> bool {
+        !self.previous.is_empty()
+    }
+
+    /// What a seal of a previous secret holds, and the same sealed under the current one. `None` if it
+    /// is the current one's already, or nobody's.
+    ///
+    /// # Errors
+    /// If the machine has no randomness to give.
+    pub fn reseal(&self, owner: &str, sealed: &[u8]) -> Result<Option<(Secret, Vec<u8>)>> {
+        let mut previous = self.previous.iter();
+        match previous.find_map(|cipher| open_with(cipher, owner, sealed)) {
+            Some(secret) => self.seal(owner, &secret).map(|sealed| Some((secret, sealed))),
+            None => Ok(None),
+        }
+    }
+}
+
+fn open_with(cipher: &ChaCha20Poly1305, owner: &str, sealed: &[u8]) -> Option<Secret> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES)?;
+    let payload = Payload { msg: ciphertext, aad: owner.as_bytes() };
+    let opened = cipher.decrypt(Nonce::from_slice(nonce), payload).ok()?;
+    String::from_utf8(opened).ok().map(Secret::from)
 }
 
 fn cipher(secret: &Secret) -> Result<ChaCha20Poly1305> {
@@ -96,6 +115,21 @@ mod tests {
         assert_eq!(sealer("one", &[]).open(id, &sealed).unwrap(), key);
         assert_eq!(sealer("two", &["one"]).open(id, &sealed).unwrap(), key);
         assert!(matches!(sealer("two", &[]).open(id, &sealed), Err(Error::KeySealed)));
+    }
+
+    #[test]
+    fn what_a_previous_secret_sealed_is_sealed_anew_and_nothing_else() {
+        let (id, key) = ("key 1", Secret::new("sk-0123"));
+        let old = sealer("one", &[]).seal(id, &key).unwrap();
+        let now = sealer("two", &["zero", "one"]);
+
+        let (secret, new) = now.reseal(id, &old).unwrap().expect("it was sealed under a previous secret");
+
+        assert_eq!(secret, key);
+        assert_eq!(sealer("two", &[]).open(id, &new).unwrap(), key);
+        assert!(now.reseal(id, &new).unwrap().is_none());
+        assert!(now.reseal("key 2", &old).unwrap().is_none());
+        assert!(sealer("three", &[]).reseal(id, &old).unwrap().is_none());
     }
 
     #[test]

@@ -100,6 +100,9 @@ impl Builder {
             false => None,
         };
         let mut connections = kept.unwrap_or_else(|| config.connections.clone());
+        if let Some(kept) = kept.as_ref().filter(|_| sealer.has_previous()) {
+            Keeper::seal_anew(settings.as_ref(), &sealer, kept).await?;
+        }
         for connection in &mut connections {
             connection.timeout = config.waits.timeout;
             connection.idle_timeout = config.waits.idle_timeout;
@@ -135,6 +138,9 @@ impl Builder {
             false => None,
         };
         let embedding = kept.unwrap_or_else(|| config.embedding.clone());
+        if let Some(kept) = kept.as_ref().filter(|_| sealer.has_previous()) {
+            Workshop::seal_anew(settings.as_ref(), &sealer, kept).await?;
+        }
         let model = workshop.model(&embedding)?;
         let missing = Live::new(match &embedding {
             Embedding::None => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use breezeway_core::Classify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::Breezeway;
 
@@ -37,6 +37,10 @@ impl Background {
         background.run("ingest", async move { parts.parts().ingestor.run().await });
         let parts = breezeway.clone();
         background.run("retrieval", async move { parts.retriever().run().await });
+        let parts = breezeway.clone();
+        background.run("audit", async move { parts.audit().run().await });
+        let parts = breezeway.clone();
+        background.run("reseal", async move { reseal(&parts).await });
         let parts = breezeway.clone();
         background.run("flush", async move { flush(&parts).await });
         let parts = breezeway.clone();
@@ -95,6 +99,15 @@ async fn flush(breezeway: &Breezeway) {
 /// Fetch the local embedding model if it is not there, and hand it to those who use it. A machine
 /// that cannot reach any source today may tomorrow, so this goes on trying, ever more seldom.
 async fn bring_local_model(breezeway: &Breezeway) {
+/// Seal API keys anew after a change of the server's secret.
+async fn reseal(breezeway: &Breezeway) {
+    match breezeway.auth().reseal_api_keys().await {
+        Ok(0) => {}
+        Ok(keys) => info!(keys, "Sealed {keys} API keys under the current secret"),
+        Err(error) => warn!(error = %error, "API keys could not be sealed under the current secret"),
+    }
+}
+
     let embedder = &breezeway.parts().embedder;
     let mut pause = Duration::from_secs(60);
     // An admin may go over to another model meanwhile; then there is nothing left to bring.

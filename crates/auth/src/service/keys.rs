@@ -15,6 +15,10 @@ use crate::{
 /// How many keys of an account are read at once: all there can be.
 const ALL: u64 = MOST_KEYS as u64 + 1;
 
+/// How many keys are read, and written in one transaction, while they are sealed anew: about a
+/// millisecond of work between two waits.
+const RESEALED_AT_ONCE: u64 = 256;
+
 impl Auth {
     // --- the one without a name
 
@@ -191,6 +195,38 @@ impl Auth {
             Ok(())
         })
         .await
+    }
+
+    /// Seal anew what a previous secret has sealed, so that that secret can be given up; answers how
+    /// many keys. Run once after the start, beside everything else.
+    ///
+    /// # Errors
+    /// The store's; keys that were not reached are sealed anew after the next start.
+    pub async fn reseal_api_keys(&self) -> Result<usize> {
+        if !self.0.sealer.has_previous() {
+            return Ok(0);
+        }
+        let (mut offset, mut count) = (0, 0);
+        loop {
+            let keys = self.0.store.api_keys_of(None, offset, RESEALED_AT_ONCE).await?;
+            if keys.is_empty() {
+                return Ok(count);
+            }
+            offset += keys.len() as u64;
+            let mut changed = Vec::new();
+            for mut key in keys {
+                let Some(sealed) = &key.sealed else { continue };
+                if let Some((secret, sealed)) = self.0.sealer.reseal(key.id.as_str(), &sealed.0)? {
+                    key.sealed = Some(SealedKey(sealed));
+                    key.ending = api_key::ending(&secret);
+                    changed.push(key);
+                }
+            }
+            count += changed.len();
+            if !changed.is_empty() {
+                self.0.store.reseal_api_keys(&changed).await?;
+            }
+        }
     }
 
     async fn keys_of(&self, owner: Option<&UserId>, offset: u64, limit: u64) -> Result<Vec<ApiKeyRecord>> {

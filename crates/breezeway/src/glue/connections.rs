@@ -67,6 +67,18 @@ impl Keeper {
 }
 
 impl Keeper {
+    /// Keep connections again as they were read, so that their keys are sealed under the current secret.
+    pub(crate) async fn seal_anew(
+        settings: &dyn SettingsStore,
+        sealer: &Sealer,
+        connections: &[Connection],
+    ) -> Result<(), StoreError> {
+        let kept: Result<Vec<Value>, _> =
+            connections.iter().map(|connection| write(connection, sealer)).collect();
+        let kept = kept.map_err(|error| StoreError::failed("seal a connection", error))?;
+        settings.put_setting(SETTING, &Value::from(kept).to_string()).await
+    }
+
     async fn ollama_version(&self, connection: &Connection) -> Result<Value, UpstreamError> {
         let endpoint =
             Endpoint::of(connection).map_err(|error| UpstreamError::Unreachable(error.to_string()))?;

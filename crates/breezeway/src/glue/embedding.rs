@@ -82,6 +82,17 @@ impl Workshop {
         read.map(Some).ok_or_else(|| StoreError::Unreadable { what: "setting", value: SETTING.into() })
     }
 
+    /// Keep a model again as it was read, so that its key is sealed under the current secret.
+    pub(crate) async fn seal_anew(
+        settings: &dyn SettingsStore,
+        sealer: &Sealer,
+        embedding: &Embedding,
+    ) -> Result<(), StoreError> {
+        let kept = write(embedding, sealer)
+            .map_err(|error| StoreError::failed("seal a key for embeddings", error))?;
+        settings.put_setting(SETTING, &kept.to_string()).await
+    }
+
     fn read(&self, kept: &Map<String, Value>, sealer: &Sealer) -> Option<Embedding> {
         let text = |name: &str| kept.get(name).and_then(Value::as_str);
         let engine = text("engine")?;

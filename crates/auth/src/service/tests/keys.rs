@@ -53,7 +53,16 @@ async fn a_key_of_an_earlier_secret_works_and_cannot_be_shown() {
     assert!(matches!(auth.api_key(&who).await, Err(Error::KeySealed)));
 
     world.config.previous_secrets = vec!["secret".into()];
-    assert_eq!(world.open().await.api_key(&who).await.unwrap(), key);
+    let auth = world.open().await;
+    assert_eq!(auth.api_key(&who).await.unwrap(), key);
+
+    // Sealed anew, it is shown without the previous secret too.
+    assert_eq!(auth.reseal_api_keys().await.unwrap(), 1);
+    assert_eq!(auth.reseal_api_keys().await.unwrap(), 0);
+    world.config.previous_secrets.clear();
+    let auth = world.open().await;
+    assert_eq!(auth.api_key(&who).await.unwrap(), key);
+    assert!(auth.authenticate(key.expose()).is_ok());
 }
 
 #[tokio::test]
@@ -338,7 +347,7 @@ async fn admins_see_and_revoke_the_keys_of_others_and_nobody_else_does() {
     let of_user = auth.all_api_keys(&admin, Some(&user.user), 0, 10).await.unwrap();
 
     assert_eq!(all.len(), 2);
-    assert_eq!(of_user, [foreign.clone()]);
+    assert_eq!(of_user, std::slice::from_ref(&foreign));
     assert!(matches!(auth.all_api_keys(&user, None, 0, 10).await, Err(Error::Forbidden)));
     assert!(matches!(auth.revoke_api_key(&user, &own.id).await, Err(Error::NoSuchKey)));
     auth.revoke_api_key(&admin, &foreign.id).await.unwrap();
