@@ -5,6 +5,7 @@ mod multipart;
 mod path;
 mod principal;
 mod query;
+mod trail;
 
 pub(crate) use self::{
     json::{AuthJson, Json, JsonObject},
@@ -12,4 +13,5 @@ pub(crate) use self::{
     path::Path,
     principal::{Admin, Human, Optional, SignedIn, Verified},
     query::Query,
+    trail::{Trail, shared_with},
 };

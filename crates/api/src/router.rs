@@ -68,6 +68,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::groups::router())
         .merge(routes::configs::router())
         .merge(routes::usage::router())
+        .merge(routes::audit::router())
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES.min(max_body_bytes)));
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(forms)

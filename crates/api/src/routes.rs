@@ -3,6 +3,7 @@
 use breezeway_auth::Auth;
 use breezeway_core::{Grantee, Grants, Principal};
 
+pub(crate) mod audit;
 pub(crate) mod auths;
 pub(crate) mod chat;
 pub(crate) mod configs;

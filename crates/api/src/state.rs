@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
-use breezeway_auth::Auth;
+use breezeway_auth::{AuditLog, Auth};
 use breezeway_chat::ChatRouter;
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
@@ -92,6 +92,8 @@ impl From<ApiParts> for ApiState {
 pub struct ApiParts {
     /// Accounts and keys.
     pub auth: Auth,
+    /// Who did what.
+    pub audit: AuditLog,
     /// What was used, and what may be.
     pub meter: Meter,
     /// Models and connections.

@@ -2,6 +2,7 @@
 //! one.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod groups;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings, SignOn};
-use breezeway_auth::{AccountStore, Auth, Sealer};
+use breezeway_auth::{AccountStore, AuditLog, Auth, Sealer};
 use breezeway_chat::{ChatRouter, ContextSource};
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
 use breezeway_ingest::{IngestConfig, Ingestor};
@@ -84,6 +84,7 @@ impl Builder {
         let library_store: Arc<dyn LibraryStore> = shared.clone();
         let models: Arc<dyn ModelStore> = shared.clone();
         let ledger: Arc<dyn LedgerStore> = shared.clone();
+        let audit = AuditLog::new(shared.clone(), clock.clone());
         let accounts = accounts.unwrap_or(shared);
 
         let auth =
@@ -99,10 +100,10 @@ impl Builder {
             true => Keeper::kept(settings.as_ref(), &sealer, config.waits).await?,
             false => None,
         };
-        let mut connections = kept.unwrap_or_else(|| config.connections.clone());
         if let Some(kept) = kept.as_ref().filter(|_| sealer.has_previous()) {
             Keeper::seal_anew(settings.as_ref(), &sealer, kept).await?;
         }
+        let mut connections = kept.unwrap_or_else(|| config.connections.clone());
         for connection in &mut connections {
             connection.timeout = config.waits.timeout;
             connection.idle_timeout = config.waits.idle_timeout;
@@ -137,10 +138,10 @@ impl Builder {
             true => workshop.kept(settings.as_ref(), &sealer).await?,
             false => None,
         };
-        let embedding = kept.unwrap_or_else(|| config.embedding.clone());
         if let Some(kept) = kept.as_ref().filter(|_| sealer.has_previous()) {
             Workshop::seal_anew(settings.as_ref(), &sealer, kept).await?;
         }
+        let embedding = kept.unwrap_or_else(|| config.embedding.clone());
         let model = workshop.model(&embedding)?;
         let missing = Live::new(match &embedding {
             Embedding::None => {
@@ -220,6 +221,7 @@ impl Builder {
         let sign_on = config.sign_on.clone().map(|sign_on| provider(sign_on, &clock)).transpose()?;
         let state = ApiParts {
             auth: auth.clone(),
+            audit: audit.clone(),
             meter: meter.clone(),
             registry: registry.clone(),
             connections: Arc::new(keeper),
@@ -237,6 +239,7 @@ impl Builder {
             config,
             store,
             auth,
+            audit,
             meter,
             registry,
             chat,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn};
 use breezeway_api::ApiState;
-use breezeway_auth::Auth;
+use breezeway_auth::{AuditLog, Auth};
 use breezeway_chat::ChatRouter;
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
@@ -43,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) auth: Auth,
+    pub(crate) audit: AuditLog,
     pub(crate) meter: Meter,
     pub(crate) registry: Registry,
     pub(crate) chat: ChatRouter,
@@ -71,6 +72,11 @@ impl Breezeway {
     /// The configuration it was built with.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> &AuditLog {
+        &self.0.audit
     }
 
     /// Accounts, sessions, keys.

@@ -69,6 +69,9 @@ impl Background {
             if let Err(error) = self.breezeway.auth().flush().await {
                 warn!(error = %error, kind = ?error.kind(), "The times of last use were not written");
             }
+            if let Err(error) = self.breezeway.audit().flush().await {
+                warn!(error = %error, "The last entries of the audit log were not written");
+            }
             if let Err(error) = self.breezeway.meter().flush().await {
                 warn!(error = %error, "What was used at the end was not written");
             }
@@ -96,9 +99,6 @@ async fn flush(breezeway: &Breezeway) {
     }
 }
 
-/// Fetch the local embedding model if it is not there, and hand it to those who use it. A machine
-/// that cannot reach any source today may tomorrow, so this goes on trying, ever more seldom.
-async fn bring_local_model(breezeway: &Breezeway) {
 /// Seal API keys anew after a change of the server's secret.
 async fn reseal(breezeway: &Breezeway) {
     match breezeway.auth().reseal_api_keys().await {
@@ -108,6 +108,9 @@ async fn reseal(breezeway: &Breezeway) {
     }
 }
 
+/// Fetch the local embedding model if it is not there, and hand it to those who use it. A machine
+/// that cannot reach any source today may tomorrow, so this goes on trying, ever more seldom.
+async fn bring_local_model(breezeway: &Breezeway) {
     let embedder = &breezeway.parts().embedder;
     let mut pause = Duration::from_secs(60);
     // An admin may go over to another model meanwhile; then there is nothing left to bring.

@@ -5,8 +5,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use breezeway_auth::{AccountChange, AuthSettings, NewAccount, Session};
-use breezeway_core::{Role, Secret};
+use breezeway_auth::{AccountChange, Action, AuthSettings, Error, NewAccount, Session, Target};
+use breezeway_core::{Credential, Principal, Role, Secret};
 use breezeway_middleware::{CrossSite, FromProxy};
 use http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
-    extract::{Admin, AuthJson, Human, SignedIn, Verified},
+    extract::{Admin, AuthJson, Human, SignedIn, Trail, Verified},
     state::ApiState,
     views::accounts::{AccountSummary, SessionView},
 };
@@ -102,6 +102,7 @@ struct ApiKeyView {
 async fn sign_up(
     State(state): State<ApiState>,
     from: Option<Extension<CrossSite>>,
+    trail: Trail,
     AuthJson(form): AuthJson<SignUp>,
 ) -> ApiResult<Response> {
     // Whoever comes first becomes admin; that must not be a page in somebody's browser.
@@ -118,6 +119,8 @@ async fn sign_up(
         profile_image_url: form.profile_image_url,
     };
     let session = state.auth.sign_up(new).await?;
+    let role = session.account.role.as_str();
+    trail.report_as(&session.account, Action::SignUp, json!({"role": role})).await;
     Ok(signed_in(&state, &session, false))
 }
 
@@ -130,11 +133,13 @@ async fn sign_in(
     State(state): State<ApiState>,
     from: Option<Extension<CrossSite>>,
     from_proxy: Option<Extension<FromProxy>>,
+    trail: Trail,
     form: ApiResult<AuthJson<SignIn>>,
 ) -> ApiResult<Response> {
     if state.config.trusted_headers && !state.config.single_user {
         let word = from_proxy.map(|Extension(word)| word);
         let session = sign_in_by_proxy(&state, from.map(|Extension(from)| from), word).await?;
+        trail.report_as(&session.account, Action::SignIn, json!({"method": "trusted_header"})).await;
         return Ok(signed_in(&state, &session, false));
     }
     let AuthJson(form) = form?;
@@ -145,8 +150,13 @@ async fn sign_in(
         }
         state.auth.sign_in_single_user().await?
     } else {
-        state.auth.sign_in(&form.email, &form.password.into()).await?
+        let session = state.auth.sign_in(&form.email, &form.password.into()).await;
+        if let Err(refusal) = &session {
+            trail.report_refusal(&form.email, refusal).await;
+        }
+        session?
     };
+    trail.report_as(&session.account, Action::SignIn, json!({"method": "password"})).await;
     Ok(signed_in(&state, &session, false))
 }
 
@@ -189,9 +199,13 @@ async fn session(State(state): State<ApiState>, Human(principal): Human) -> ApiR
 async fn sign_out(
     State(state): State<ApiState>,
     crate::extract::Optional(principal): crate::extract::Optional,
+    trail: Trail,
 ) -> ApiResult<Response> {
     if let Some(principal) = principal {
         state.auth.sign_out(&principal).await?;
+        if matches!(principal.credential, Credential::Session(_)) {
+            trail.report(Action::SignOut, Target::new("account", &principal.user), Value::Null).await;
+        }
     }
     let mut response = JsonAnswer(json!({"status": true})).into_response();
     no_store(&mut response);
@@ -208,8 +222,10 @@ async fn sign_out(
 async fn create_api_key(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<ApiKeyView>> {
     let key = state.auth.create_api_key(&principal).await?;
+    trail.report(Action::KeyCreated, unnamed(&principal), Value::Null).await;
     Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
 }
 
@@ -234,9 +250,16 @@ async fn show_api_key(
 async fn delete_api_key(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     state.auth.delete_api_key(&principal).await?;
+    trail.report(Action::KeyRevoked, unnamed(&principal), Value::Null).await;
     Ok(JsonAnswer(true))
+}
+
+/// An account's unnamed key, which has the account's id for those who look from outside.
+fn unnamed(principal: &Principal) -> Target {
+    Target::new("api_key", &principal.user)
 }
 
 /// Make an account for somebody.
@@ -247,6 +270,7 @@ async fn delete_api_key(
 async fn add_account(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     AuthJson(form): AuthJson<AddAccount>,
 ) -> ApiResult<JsonAnswer<SessionView>> {
     fits(&form.name, form.profile_image_url.as_deref())?;
@@ -259,6 +283,8 @@ async fn add_account(
         profile_image_url: form.profile_image_url,
     };
     let session = state.auth.add_account(new).await?;
+    let detail = json!({"email": session.account.email, "role": role.as_str()});
+    trail.report(Action::AccountCreated, Target::new("account", &session.account.id), detail).await;
     let permissions = permissions(&state, &session);
     Ok(JsonAnswer(SessionView::new(&session, permissions)))
 }
@@ -271,10 +297,16 @@ async fn add_account(
 async fn change_password(
     State(state): State<ApiState>,
     Human(principal): Human,
+    trail: Trail,
     AuthJson(form): AuthJson<ChangePassword>,
 ) -> ApiResult<JsonAnswer<bool>> {
     let (old, new) = (Secret::from(form.password), Secret::from(form.new_password));
-    state.auth.change_password(&principal, &old, &new).await?;
+    let changed = state.auth.change_password(&principal, &old, &new).await;
+    if let Err(refusal @ (Error::WrongPassword | Error::Throttled(_))) = &changed {
+        trail.report_refusal(&principal.email, refusal).await;
+    }
+    changed?;
+    trail.report(Action::PasswordChanged, Target::new("account", &principal.user), Value::Null).await;
     Ok(JsonAnswer(true))
 }
 
@@ -359,10 +391,12 @@ async fn admin_config(State(state): State<ApiState>, Admin(_): Admin) -> JsonAns
 async fn change_admin_config(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     AuthJson(form): AuthJson<Map<String, Value>>,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     // Once to see whether it can be, and once more on what the settings are by then.
     apply(&mut AuthSettings::clone(&state.auth.settings()), &form)?;
+    let fields: Vec<_> = form.keys().cloned().collect();
     let settings = state
         .auth
         .change_settings(move |settings| {
@@ -370,6 +404,9 @@ async fn change_admin_config(
             let _ = apply(settings, &form);
         })
         .await?;
+    trail
+        .report(Action::SettingsChanged, Target::new("settings", "accounts"), json!({"fields": fields}))
+        .await;
     Ok(JsonAnswer(config_view(&settings)))
 }
 

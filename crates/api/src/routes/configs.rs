@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_core::Secret;
 use breezeway_registry::{Connection, ConnectionKind};
 use http::StatusCode;
@@ -13,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Admin, Json},
+    extract::{Admin, Json, Trail},
     state::ApiState,
 };
 
@@ -78,6 +79,7 @@ async fn openai(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Va
 async fn change_openai(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     Json(form): Json<OpenAiForm>,
 ) -> ApiResult<JsonAnswer<Value>> {
     let known = state.registry.connections(ConnectionKind::OpenAi);
@@ -97,6 +99,7 @@ async fn change_openai(
         ))
     });
     replace(&state, ConnectionKind::OpenAi, new.collect::<ApiResult<_>>()?).await?;
+    report(&trail, &state, ConnectionKind::OpenAi, "openai").await;
     Ok(JsonAnswer(openai_view(&state)))
 }
 
@@ -130,6 +133,7 @@ async fn ollama(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Va
 async fn change_ollama(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     Json(form): Json<OllamaForm>,
 ) -> ApiResult<JsonAnswer<Value>> {
     let known = state.registry.connections(ConnectionKind::Ollama);
@@ -142,6 +146,7 @@ async fn change_ollama(
         Ok(connection(ConnectionKind::Ollama, index, url, key, options, enabled))
     });
     replace(&state, ConnectionKind::Ollama, new.collect::<ApiResult<_>>()?).await?;
+    report(&trail, &state, ConnectionKind::Ollama, "ollama").await;
     Ok(JsonAnswer(ollama_view(&state)))
 }
 
@@ -179,6 +184,14 @@ async fn replace(state: &ApiState, kind: ConnectionKind, new: Vec<Connection>) -
     let all = new.into_iter().chain(kept.iter().map(|connection| Connection::clone(connection))).collect();
     state.connections.replace(all).await?;
     Ok(())
+}
+
+/// Report which connections there are now. Their addresses may hold a password, so only hosts are named.
+async fn report(trail: &Trail, state: &ApiState, kind: ConnectionKind, name: &str) {
+    let connections = state.registry.connections(kind);
+    let host = |url: &str| url.parse::<http::Uri>().ok()?.host().map(str::to_owned);
+    let hosts: Vec<_> = connections.iter().take(100).map(|connection| host(&connection.url)).collect();
+    trail.report(Action::ConnectionsChanged, Target::new("connections", name), json!({"hosts": hosts})).await;
 }
 
 /// The options of one connection: keyed by its index, or by its address in older settings.

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use breezeway_auth::{Action, Target};
 use breezeway_core::{FileId, Principal, Role};
 use breezeway_knowledge::{File, FileOrder, FileQuery, FileState, Slice, Upload};
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult, EMPTY_CONTENT},
-    extract::{Admin, Json, Query, UploadForm, Verified},
+    extract::{Admin, Json, Query, Trail, UploadForm, Verified},
     sse,
     state::ApiState,
     views::files::{processing, shown_text, view},
@@ -171,8 +172,13 @@ async fn list(
     delete, path = "/api/v1/files/all", tag = "files",
     responses((status = 200, description = "a message"), (status = "4XX", description = "refused")),
 )]
-async fn delete_all(State(state): State<ApiState>, Admin(principal): Admin) -> ApiResult<JsonAnswer<Value>> {
+async fn delete_all(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+    trail: Trail,
+) -> ApiResult<JsonAnswer<Value>> {
     state.library.delete_all_files(&principal).await?;
+    trail.report(Action::Reset, Target::new("file", "all"), Value::Null).await;
     Ok(JsonAnswer(json!({"message": "All files deleted successfully"})))
 }
 
@@ -234,8 +240,10 @@ async fn show(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     let file = state.library.file(&principal, &id_of(&id)?).await?;
+    trail.report_foreign(&principal, &file.owner, "file", &file.id).await;
     Ok(JsonAnswer(with_text(&state, &principal, &file).await?))
 }
 
@@ -285,8 +293,10 @@ async fn content(
     Path(id): Path<String>,
     Query(query): Query<ContentQuery>,
     headers: HeaderMap,
+    trail: Trail,
 ) -> ApiResult<Response> {
-    content::answer(&state, &principal, &id_of(&id)?, &headers, query.attachment.unwrap_or(false)).await
+    content::answer(&state, (&principal, &trail), &id_of(&id)?, &headers, query.attachment.unwrap_or(false))
+        .await
 }
 
 /// The bytes as they were uploaded, to be saved under a name.
@@ -299,8 +309,9 @@ async fn content_named(
     Verified(principal): Verified,
     Path((id, _)): Path<(String, String)>,
     headers: HeaderMap,
+    trail: Trail,
 ) -> ApiResult<Response> {
-    content::answer(&state, &principal, &id_of(&id)?, &headers, true).await
+    content::answer(&state, (&principal, &trail), &id_of(&id)?, &headers, true).await
 }
 
 /// The bytes of an admin's file, to be shown in place.
@@ -313,6 +324,7 @@ async fn content_html(
     Verified(principal): Verified,
     Path(id): Path<String>,
     headers: HeaderMap,
+    trail: Trail,
 ) -> ApiResult<Response> {
     let id = id_of(&id)?;
     let file = state.library.file(&principal, &id).await?;
@@ -321,7 +333,7 @@ async fn content_html(
         return Err(ApiError::not_found());
     }
     // What else keeps a page's scripts from running as this server's stays on it.
-    let mut answer = content::answer(&state, &principal, &id, &headers, false).await?;
+    let mut answer = content::answer(&state, (&principal, &trail), &id, &headers, false).await?;
     answer.headers_mut().remove(http::header::CONTENT_DISPOSITION);
     Ok(answer)
 }
@@ -335,9 +347,11 @@ async fn text(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Value>> {
     let id = id_of(&id)?;
     let file = state.library.file(&principal, &id).await?;
+    trail.report_foreign(&principal, &file.owner, "file", &file.id).await;
     let document = state.library.document(&principal, &id).await?;
     Ok(JsonAnswer(json!({"content": shown_text(&file, document.as_ref()).unwrap_or_default()})))
 }

@@ -3,16 +3,16 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json as JsonAnswer, extract::State};
-use breezeway_auth::{Account, Group, GroupChange};
+use breezeway_auth::{Account, Action, Group, GroupChange, Target};
 use breezeway_core::{GroupId, UserId};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiResult,
-    extract::{Admin, Json, Path, Verified},
+    extract::{Admin, Json, Path, Trail, Verified},
     state::ApiState,
     views::{
         accounts::{AccountInfo, group_names},
@@ -67,10 +67,12 @@ async fn list(State(state): State<ApiState>, Verified(principal): Verified) -> J
 async fn create(
     State(state): State<ApiState>,
     Admin(principal): Admin,
+    trail: Trail,
     Json(form): Json<GroupForm>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
     let members = form.user_ids.as_deref().map(users);
     let group = state.auth.create_group(&principal.user, &form.name, &form.description).await?;
+    report(&trail, Action::GroupCreated, &group, members.as_ref(), None).await;
     if form.permissions.is_none() && members.is_none() {
         return Ok(JsonAnswer(group.as_ref().into()));
     }
@@ -147,15 +149,18 @@ async fn update(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
     Json(form): Json<GroupForm>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
+    let members = form.user_ids.as_deref().map(users);
     let change = GroupChange {
         name: Some(form.name),
         description: Some(form.description),
         permissions: form.permissions,
-        members: form.user_ids.as_deref().map(users),
+        members: members.clone(),
     };
     let group = state.auth.update_group(&group(&state, &id)?.id, change).await?;
+    report(&trail, Action::GroupUpdated, &group, members.as_ref(), None).await;
     Ok(JsonAnswer(group.as_ref().into()))
 }
 
@@ -169,9 +174,10 @@ async fn add_users(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
     Json(form): Json<UserIds>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    change_members(&state, &id, users(&form.user_ids), BTreeSet::new()).await
+    change_members(&state, &trail, &id, users(&form.user_ids), BTreeSet::new()).await
 }
 
 /// Take accounts out of a group.
@@ -184,9 +190,10 @@ async fn remove_users(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
     Json(form): Json<UserIds>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    change_members(&state, &id, BTreeSet::new(), users(&form.user_ids)).await
+    change_members(&state, &trail, &id, BTreeSet::new(), users(&form.user_ids)).await
 }
 
 /// Delete a group.
@@ -198,22 +205,44 @@ async fn delete(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
-    let id = group(&state, &id)?.id.clone();
+    let known = group(&state, &id)?;
+    let id = known.id.clone();
     // What it was given goes first, so that no access list is left with a group that nobody has.
     state.library.depart_group(&id).await?;
     state.registry.depart_group(&id).await?;
-    Ok(JsonAnswer(state.auth.delete_group(&id).await?))
+    let is_deleted = state.auth.delete_group(&id).await?;
+    report(&trail, Action::GroupDeleted, &known, None, None).await;
+    Ok(JsonAnswer(is_deleted))
 }
 
 async fn change_members(
     state: &ApiState,
+    trail: &Trail,
     id: &str,
     added: BTreeSet<UserId>,
     removed: BTreeSet<UserId>,
 ) -> ApiResult<JsonAnswer<GroupView>> {
-    let group = state.auth.change_members(&group(state, id)?.id, added, removed).await?;
+    let id = group(state, id)?.id.clone();
+    let group = state.auth.change_members(&id, added.clone(), removed.clone()).await?;
+    report(trail, Action::GroupUpdated, &group, Some(&added), Some(&removed)).await;
     Ok(JsonAnswer(group.as_ref().into()))
+}
+
+/// Report a change of a group. Members are named by their ids, and so many that an entry stays small.
+async fn report(
+    trail: &Trail,
+    action: Action,
+    group: &Group,
+    added: Option<&BTreeSet<UserId>>,
+    removed: Option<&BTreeSet<UserId>>,
+) {
+    let ids = |ids: Option<&BTreeSet<UserId>>| {
+        ids.map(|ids| ids.iter().take(100).map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let detail = json!({"name": group.name, "members_added": ids(added), "members_removed": ids(removed)});
+    trail.report(action, Target::new("group", &group.id), detail).await;
 }
 
 fn group(state: &ApiState, id: &str) -> ApiResult<Arc<Group>> {

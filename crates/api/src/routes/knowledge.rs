@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::files::positive;
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult, NOT_FOUND, UNAUTHORIZED},
-    extract::{Json, Query, Verified},
+    extract::{Json, Query, Trail, Verified, shared_with},
     state::ApiState,
     views::{accounts::AccountSummary, grants, knowledge},
 };
@@ -175,12 +175,16 @@ async fn show(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     let id = id.parse::<CollectionId>().map_err(|_| ApiError::not_found())?;
     let collection = state.library.collection(&principal, &id).await.map_err(|error| match error {
         LibraryError::NoSuchCollection(_) => ApiError::not_found(),
         other => other.into(),
     })?;
+    if !shared_with(&principal, &collection.owner, &collection.grants) {
+        trail.report_foreign(&principal, &collection.owner, "knowledge", &collection.id).await;
+    }
     let writable = state.library.may_write(&principal, &collection);
     Ok(JsonAnswer(knowledge::view(&collection, None, writable)))
 }

@@ -11,18 +11,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use breezeway_auth::{Arrival, Error, ProviderError, Session};
+use breezeway_auth::{Action, Arrival, Error, ProviderError, Session};
 use breezeway_core::Secret;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::auths::{no_store, session_cookie};
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
-    extract::{Path, Query},
+    extract::{Path, Query, Trail},
     state::{ApiState, SignOn},
 };
 
@@ -109,15 +109,20 @@ async fn callback(
     Path(provider): Path<String>,
     Query(returned): Query<Returned>,
     headers: HeaderMap,
+    trail: Trail,
 ) -> ApiResult<Response> {
     let sign_on = named(&state, &provider)?;
     match signed_in(&state, sign_on, returned, &headers).await {
         Ok(session) => {
             info!(principal.id = %session.account.id, "Signed in account `{}` through a provider", session.account.id);
+            trail.report_as(&session.account, Action::SignIn, json!({"method": provider})).await;
             let to = format!("{}/auth", public_address(&state).unwrap_or_default());
             Ok(redirect(&to, [session_cookie(&state, &session), cookie(&state, "", Duration::ZERO)]))
         }
-        Err(failure) => Ok(refused(&state, sign_on, &failure)),
+        Err(failure) => {
+            trail.report_refused_arrival(&provider).await;
+            Ok(refused(&state, sign_on, &failure))
+        }
     }
 }
 
@@ -140,8 +145,9 @@ async fn legacy_callback(
     provider: Path<String>,
     returned: Query<Returned>,
     headers: HeaderMap,
+    trail: Trail,
 ) -> ApiResult<Response> {
-    callback(state, provider, returned, headers).await
+    callback(state, provider, returned, headers, trail).await
 }
 
 fn named<'a>(state: &'a ApiState, provider: &str) -> ApiResult<&'a SignOn> {

@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use breezeway_auth::{Account, AccountChange, Permissions};
+use breezeway_auth::{Account, AccountChange, Action, Permissions, Target};
 use breezeway_core::{UnixTime, UserId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::auths::{fits, role};
 use crate::{
     error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{Admin, Json, Path, Query, Verified},
+    extract::{Admin, Json, Path, Query, Trail, Verified},
     state::ApiState,
     views::accounts::{
         AccountDetail, AccountInfo, AccountList, AccountSummary, AccountView, GroupName, group_names,
@@ -151,6 +151,7 @@ async fn default_permissions(State(state): State<ApiState>, Admin(_): Admin) -> 
 async fn change_default_permissions(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     Json(tree): Json<Value>,
 ) -> ApiResult<JsonAnswer<Value>> {
     if !tree.is_object() {
@@ -162,6 +163,7 @@ async fn change_default_permissions(
         ));
     }
     let settings = state.auth.change_settings(|settings| settings.permissions = tree).await?;
+    trail.report(Action::SettingsChanged, Target::new("settings", "permissions"), Value::Null).await;
     Ok(JsonAnswer(settings.permissions.clone()))
 }
 
@@ -258,9 +260,11 @@ async fn update(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
     Json(form): Json<UpdateAccount>,
 ) -> ApiResult<JsonAnswer<AccountView>> {
-    let id = account(&state, &id)?.id.clone();
+    let before = account(&state, &id)?;
+    let id = before.id.clone();
     fits(form.name.as_deref().unwrap_or_default(), form.profile_image_url.as_deref())?;
     let change = AccountChange {
         email: form.email,
@@ -270,8 +274,25 @@ async fn update(
         profile: None,
         password: form.password.filter(|password| !password.is_empty()).map(Into::into),
     };
+    let has_password = change.password.is_some();
     let account = state.auth.update_account(&id, change).await?;
+    report_update(&trail, &before, &account, has_password).await;
     Ok(JsonAnswer(AccountView::new(&account, &state.auth.groups(), now(&state))))
+}
+
+async fn report_update(trail: &Trail, before: &Account, after: &Account, has_password: bool) {
+    let target = || Target::new("account", &after.id);
+    if before.role != after.role {
+        let detail = json!({"from": before.role.as_str(), "to": after.role.as_str()});
+        trail.report(Action::RoleChanged, target(), detail).await;
+    }
+    if has_password {
+        trail.report(Action::PasswordChanged, target(), Value::Null).await;
+    }
+    if before.email != after.email || before.name != after.name {
+        let detail = json!({"email": after.email, "former_email": before.email});
+        trail.report(Action::AccountUpdated, target(), detail).await;
+    }
 }
 
 fn account(state: &ApiState, id: &str) -> ApiResult<Arc<Account>> {

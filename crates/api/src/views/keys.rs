@@ -3,6 +3,7 @@
 use breezeway_auth::ApiKeyRecord;
 use breezeway_core::{Amount, Budget, Period, UnixTime};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// An API key as lists show it: everything but the key.
@@ -123,6 +124,22 @@ impl KeyView {
             last_used_at: key.last_used_at.map(UnixTime::seconds),
             created_at: key.created_at.seconds(),
         }
+    }
+}
+
+impl KeyView {
+    /// What the key may do, without what tells it from others.
+    pub(crate) fn rules(&self) -> Value {
+        let mut rules = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(fields) = &mut rules {
+            fields.retain(|name, value| {
+                !matches!(
+                    name.as_str(),
+                    "id" | "user_id" | "last_four" | "last_used_at" | "created_at" | "expired"
+                ) && !value.is_null()
+            });
+        }
+        rules
     }
 }
 

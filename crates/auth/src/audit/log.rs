@@ -8,10 +8,15 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
-use breezeway_core::{Clock, StoreError};
+use breezeway_core::{Clock, StoreError, UnixTime};
 use tokio::sync::{Mutex as Turn, Notify};
 use tracing::error;
 
@@ -22,6 +27,9 @@ const CROWD: usize = 256;
 
 /// How many events wait at most while the store refuses them: a few megabytes.
 const MOST: usize = 8192;
+
+/// Places to remember subjects of seldom events at.
+const SUBJECTS: usize = 4096;
 
 /// How many events one transaction takes.
 const BATCH: usize = 256;
@@ -37,6 +45,9 @@ struct Shared {
     /// Held while a batch is written, so that entries are written in the order they were reported.
     turn: Turn<()>,
     reported: Notify,
+    /// When something was last reported about subjects, each at a place chosen by a hash.
+    seldom: Box<[AtomicI64]>,
+    hasher: RandomState,
 }
 
 impl AuditLog {
@@ -48,6 +59,8 @@ impl AuditLog {
             waiting: Mutex::default(),
             turn: Turn::default(),
             reported: Notify::new(),
+            seldom: (0..SUBJECTS).map(|_| AtomicI64::new(0)).collect(),
+            hasher: RandomState::new(),
         }))
     }
 
@@ -68,6 +81,23 @@ impl AuditLog {
             && let Err(failure) = self.flush().await
         {
             error!(error = %failure, audit.waiting = waiting, "The audit log cannot be written; its entries wait");
+        }
+    }
+
+    /// Report an event unless one about the same `subject` was reported less than `window` ago: for
+    /// what a stranger can bring about at no cost. Now and then two subjects count as one, and the
+    /// second is left out.
+    pub async fn report_seldom(&self, subject: &str, window: Duration, event: AuditEvent) {
+        let now = self.0.clock.now();
+        let place = usize::try_from(self.0.hasher.hash_one(subject)).unwrap_or(usize::MAX) % SUBJECTS;
+        let last = self.0.seldom[place].load(Ordering::Relaxed);
+        let is_due = last == 0 || now.since(UnixTime::from_seconds(last)) >= window;
+        // A clock before 1970 would look like a place nobody has been at.
+        let next = now.seconds().max(1);
+        if is_due
+            && self.0.seldom[place].compare_exchange(last, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.report(event).await;
         }
     }
 
@@ -115,10 +145,9 @@ impl AuditLog {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     use async_trait::async_trait;
-    use breezeway_core::UnixTime;
     use serde_json::Map;
 
     use super::*;
@@ -196,6 +225,22 @@ mod tests {
         }
 
         assert_eq!(stored(&store).await.len(), CROWD);
+    }
+
+    #[tokio::test]
+    async fn a_seldom_event_is_reported_once_in_its_window() {
+        let store = Arc::new(Moody::default());
+        let clock = Clock::fixed(UnixTime::from_seconds(100));
+        let log = AuditLog::new(store.clone(), clock.clone());
+        let window = Duration::from_secs(10);
+
+        for (seconds, number) in [(100, 1), (109, 2), (110, 3), (111, 4)] {
+            clock.set(UnixTime::from_seconds(seconds));
+            log.report_seldom("ada", window, event(number)).await;
+        }
+
+        log.flush().await.unwrap();
+        assert_eq!(numbers(&stored(&store).await), ["1", "3"]);
     }
 
     #[tokio::test]

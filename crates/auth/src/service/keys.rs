@@ -175,12 +175,12 @@ impl Auth {
         .await
     }
 
-    /// Delete a key by its id: one's own, or as an admin anybody's. It opens nothing any more when
-    /// this answers.
+    /// Delete a key by its id: one's own, or as an admin anybody's. Answers whose it was; it opens
+    /// nothing any more then.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`]; [`Error::NarrowedKey`]; the store's.
-    pub async fn revoke_api_key(&self, principal: &Principal, id: &ApiKeyId) -> Result<()> {
+    pub async fn revoke_api_key(&self, principal: &Principal, id: &ApiKeyId) -> Result<UserId> {
         whole(principal)?;
         let (principal, id) = (principal.clone(), id.clone());
         self.write(async move |auth| {
@@ -192,7 +192,7 @@ impl Auth {
             let owner = owner.ok_or(Error::NoSuchKey)?;
             auth.0.store.delete_api_key(&id).await?;
             auth.0.directory.remove_key(&owner, &id);
-            Ok(())
+            Ok(owner)
         })
         .await
     }

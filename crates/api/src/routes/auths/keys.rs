@@ -1,17 +1,17 @@
 //! `/api/v1/auths/api_keys`: many keys for an account, each with limits of its own.
 
 use axum::{Json as JsonAnswer, extract::State, response::IntoResponse};
-use breezeway_auth::{KeyChange, NewKey};
+use breezeway_auth::{Action, KeyChange, NewKey, Target};
 use breezeway_core::{ApiKeyId, Budget, KeyRules, Limits, UnixTime, UserId};
 use http::header;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Admin, Json, Path, Query, Verified},
+    extract::{Admin, Json, Path, Query, Trail, Verified},
     state::ApiState,
     views::keys::{BudgetView, KeyView, NewKeyView},
 };
@@ -126,10 +126,12 @@ struct AllQuery {
 async fn create(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
     Json(form): Json<KeyForm>,
 ) -> ApiResult<impl IntoResponse> {
     let (record, key) = state.auth.create_named_key(&principal, form.new_key()?).await?;
-    let view = KeyView::new(record, now(&state));
+    let (target, view) = (Target::new("api_key", &record.id), KeyView::new(record, now(&state)));
+    trail.report(Action::KeyCreated, target, view.rules()).await;
     let body = JsonAnswer(NewKeyView::new(key.expose().to_owned(), view));
     Ok(([(header::CACHE_CONTROL, "no-store")], body))
 }
@@ -190,10 +192,13 @@ async fn update(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
     Json(form): Json<KeyForm>,
 ) -> ApiResult<JsonAnswer<KeyView>> {
     let key = state.auth.update_api_key(&principal, &known(&id)?, form.change()?).await?;
-    Ok(JsonAnswer(KeyView::new(key, now(&state))))
+    let view = KeyView::new(key, now(&state));
+    trail.report(Action::KeyUpdated, Target::new("api_key", id), view.rules()).await;
+    Ok(JsonAnswer(view))
 }
 
 /// Revoke one of the caller's keys, or as an admin anybody's.
@@ -205,8 +210,10 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
-    state.auth.revoke_api_key(&principal, &known(&id)?).await?;
+    let owner = state.auth.revoke_api_key(&principal, &known(&id)?).await?;
+    trail.report(Action::KeyRevoked, Target::new("api_key", id), json!({"owner": owner.as_str()})).await;
     Ok(JsonAnswer(true))
 }
 

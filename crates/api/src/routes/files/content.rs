@@ -12,18 +12,20 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     error::{ApiError, ApiResult},
+    extract::Trail,
     state::ApiState,
 };
 
 /// Answer a file's bytes, or the part of them that a `Range` header asks for.
 pub(super) async fn answer(
     state: &ApiState,
-    principal: &Principal,
+    (principal, trail): (&Principal, &Trail),
     id: &FileId,
     headers: &HeaderMap,
     attachment: bool,
 ) -> ApiResult<Response> {
     let file = state.library.file(principal, id).await?;
+    trail.report_foreign(principal, &file.owner, "file", id).await;
     let tag = format!("\"{}\"", file.blob);
     if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());

@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::id_of;
 use crate::{
     error::{ApiError, ApiResult},
-    extract::Admin,
+    extract::{Admin, Trail, shared_with},
     routes::files::content::encoded,
     state::ApiState,
 };
@@ -36,9 +36,13 @@ async fn export(
     State(state): State<ApiState>,
     Admin(principal): Admin,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<Response> {
     let id = id_of(&id)?;
     let collection = state.library.collection(&principal, &id).await?;
+    if !shared_with(&principal, &collection.owner, &collection.grants) {
+        trail.report_foreign(&principal, &collection.owner, "knowledge", &collection.id).await;
+    }
     let mut files = state.library.all_members(&principal, &id).await?;
     if files.len() > MOST_ENTRIES {
         return Err(ApiError::bad_request(format!("An archive holds {MOST_ENTRIES} files at most.")));

@@ -1,6 +1,7 @@
 //! Putting texts and files into collections, and taking them out.
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_core::{CollectionId, FileId, Principal};
 use breezeway_knowledge::{BlobHash, Collection, Error as LibraryError, File, FileState, Upload};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult, EMPTY_CONTENT, NOT_FOUND, NOT_PROCESSED},
-    extract::{Admin, Json, Verified},
+    extract::{Admin, Json, Trail, Verified},
     routes::files::{id_of, wait_until_final},
     state::ApiState,
 };
@@ -211,8 +212,13 @@ async fn delete(
     post, path = "/api/v1/retrieval/reset/db", tag = "retrieval",
     responses((status = 200, body = bool), (status = "4XX", description = "refused")),
 )]
-async fn reset_index(State(state): State<ApiState>, Admin(principal): Admin) -> ApiResult<JsonAnswer<bool>> {
+async fn reset_index(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+    trail: Trail,
+) -> ApiResult<JsonAnswer<bool>> {
     state.library.reset_index(&principal).await?;
+    trail.report(Action::Reset, Target::new("index", "all"), serde_json::Value::Null).await;
     Ok(JsonAnswer(true))
 }
 
@@ -224,8 +230,10 @@ async fn reset_index(State(state): State<ApiState>, Admin(principal): Admin) -> 
 async fn reset_uploads(
     State(state): State<ApiState>,
     Admin(principal): Admin,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     state.library.delete_all_files(&principal).await?;
+    trail.report(Action::Reset, Target::new("file", "all"), serde_json::Value::Null).await;
     Ok(JsonAnswer(true))
 }
 

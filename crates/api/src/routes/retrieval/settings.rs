@@ -1,6 +1,7 @@
 //! Settings of retrieval, read and changed by admins.
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_core::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Admin, Json, JsonObject},
+    extract::{Admin, Json, JsonObject, Trail},
     state::{ApiState, EmbeddingChange, EmbeddingView, TuningError},
     views::retrieval_config::{SettingRefusal, retrieval_config},
 };
@@ -62,6 +63,7 @@ async fn config(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer<Ma
 async fn change_config(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     JsonObject(change): JsonObject,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     state.tuning.change(&change).await.map_err(|refusal| match refusal {
@@ -74,6 +76,10 @@ async fn change_config(
         SettingRefusal::Value(why) => ApiError::bad_request(why),
         SettingRefusal::Store(store) => TuningError::from(store).into(),
     })?;
+    let fields: Vec<_> = change.keys().collect();
+    trail
+        .report(Action::SettingsChanged, Target::new("settings", "retrieval"), json!({"fields": fields}))
+        .await;
     Ok(JsonAnswer(retrieval_config(&state.tuning.settings())))
 }
 
@@ -95,6 +101,7 @@ async fn embedding(State(state): State<ApiState>, Admin(_): Admin) -> JsonAnswer
 async fn change_embedding(
     State(state): State<ApiState>,
     Admin(_): Admin,
+    trail: Trail,
     Json(form): Json<EmbeddingForm>,
 ) -> ApiResult<JsonAnswer<Value>> {
     let at = match form.RAG_EMBEDDING_ENGINE.as_str() {
@@ -118,7 +125,9 @@ async fn change_embedding(
         url: url.map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
         key: key.filter(|key| !key.is_empty()).map(Secret::from),
     };
+    let detail = json!({"engine": change.engine, "model": change.model});
     state.tuning.change_embedding(change).await?;
+    trail.report(Action::SettingsChanged, Target::new("settings", "embedding"), detail).await;
     Ok(JsonAnswer(view(&state.tuning.embedding())))
 }
 

@@ -1,14 +1,16 @@
 //! Ending what an account does: its sessions, or all of it.
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_core::UserId;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::account;
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Admin, Path, Query},
+    extract::{Admin, Path, Query, Trail},
     state::ApiState,
 };
 
@@ -33,6 +35,7 @@ pub(super) async fn delete(
     Admin(admin): Admin,
     Path(id): Path<String>,
     Query(query): Query<DeleteQuery>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     let heir = query.transfer_to.as_deref().map(|heir| heir_of(&state, &id, heir)).transpose()?;
     let Ok(id) = id.parse::<UserId>() else { return Ok(JsonAnswer(true)) };
@@ -40,7 +43,11 @@ pub(super) async fn delete(
         state.library.depart(&id, heir.as_ref()).await?;
         state.registry.depart(&id, heir.as_ref(), &keeper).await?;
     }
-    state.auth.delete_account(&id).await?;
+    let email = state.auth.account(&id).map(|account| account.email.clone());
+    if state.auth.delete_account(&id).await? {
+        let detail = json!({"email": email, "transferred_to": heir.as_ref().map(UserId::as_str)});
+        trail.report(Action::AccountDeleted, Target::new("account", &id), detail).await;
+    }
     Ok(JsonAnswer(true))
 }
 
@@ -53,9 +60,11 @@ pub(super) async fn end_sessions(
     State(state): State<ApiState>,
     Admin(_): Admin,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     let id = account(&state, &id)?.id.clone();
     state.auth.end_sessions(&id).await?;
+    trail.report(Action::SessionsRevoked, Target::new("account", &id), Value::Null).await;
     Ok(JsonAnswer(true))
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn service() -> Vec<Row> {
-    use Access::{Open, User};
+    use Access::{Admin, Open, User};
 
     vec![
         get(Open, "/health"),
@@ -98,6 +98,8 @@ fn service() -> Vec<Row> {
         get(Open, "/api/version"),
         get(User, "/api/version/updates"),
         get(Open, "/api/config"),
+        get(Admin, "/api/v1/audit"),
+        get(Admin, "/api/v1/audit/export"),
         // Without a provider there is nowhere to go.
         get(Open, "/oauth/{provider}/login").refused(404),
         get(Open, "/oauth/{provider}/login/callback").refused(404),
