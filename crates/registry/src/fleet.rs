@@ -44,6 +44,7 @@ pub use self::{
     config::{BreakerConfig, FleetConfig, Routing},
     errand::{Errand, Served},
     lease::Lease,
+    line::LineStatus,
 };
 pub(crate) use self::{line::Line, retry::may_repeat};
 use crate::{CatalogEntry, ChatReply, Connection, ConnectionKind, Upstream, UpstreamError, UpstreamReply};
@@ -62,6 +63,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: FleetConfig, clock: Clock) -> Self {
         Self { dice: Dice::new(config.seed), config, epoch: Epoch::begin(), clock }
+    }
+
+    pub(crate) fn status(&self, line: &Line) -> LineStatus {
+        line.status(self.epoch.now())
     }
 }
 

@@ -22,7 +22,7 @@ pub use self::{
     catalog::key_allows,
     connection::{Connection, ConnectionKind},
     error::{Error, Result},
-    fleet::{BreakerConfig, Errand, Fleet, FleetConfig, Lease, Routing, Served},
+    fleet::{BreakerConfig, Errand, Fleet, FleetConfig, Lease, LineStatus, Routing, Served},
     memory::MemoryModels,
     model::{Model, Offer},
     overlay::{NewOverlay, Overlay},

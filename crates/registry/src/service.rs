@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use self::refresh::Rounds;
 use crate::{
-    Alias, Connection, ConnectionKind, Error, Fleet, FleetConfig, Model, ModelStore, Overlay, Result,
-    Upstream,
+    Alias, Connection, ConnectionKind, Error, Fleet, FleetConfig, LineStatus, Model, ModelStore, Overlay,
+    Result, Upstream,
     alias::Chain,
     catalog::{Listed, Listing, Overlays, Setting, key_allows},
     endpoint::Endpoint,
@@ -228,6 +228,11 @@ impl Registry {
         let state = self.state.load();
         let connections = state.endpoints.iter().map(|endpoint| &endpoint.connection);
         connections.filter(|connection| connection.kind == kind).cloned().collect()
+    }
+
+    /// How every connection does now, in order: what it has to do and what of it is left alone.
+    pub fn status(&self) -> Vec<LineStatus> {
+        self.state.load().endpoints.iter().map(|endpoint| self.fleets.status(&endpoint.line)).collect()
     }
 
     /// The adapter of a connection; `None` if there is no such connection or it is disabled.

@@ -1,7 +1,7 @@
 //! Lines: connections at work, with what all requests over them share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +10,13 @@ use std::{
     time::Duration,
 };
 
-use super::{FleetConfig, breaker::Breaker, gate::Gate, moment::Moment, pace::Pace};
+use super::{
+    FleetConfig,
+    breaker::{Breaker, Readiness},
+    gate::Gate,
+    moment::Moment,
+    pace::Pace,
+};
 use crate::{CatalogEntry, Connection, Upstream};
 
 /// How long a model that was used stays loaded: Ollama unloads after five idle minutes unless told
@@ -27,6 +33,19 @@ pub(crate) struct Line {
     /// Whether its last answer about its models was one.
     alive: AtomicBool,
     health: Mutex<HashMap<String, Arc<Health>>>,
+}
+
+/// How a connection does at one moment.
+#[derive(Clone, Debug)]
+pub struct LineStatus {
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// Requests under way and waiting.
+    pub load: usize,
+    /// Whether its last answer about its models was one.
+    pub is_alive: bool,
+    /// The models that are left alone for a while because they fail or are asked too much, in order.
+    pub resting: Vec<String>,
 }
 
 /// How a model does at a connection.
@@ -76,10 +95,24 @@ impl Line {
         }
     }
 
+    pub(crate) fn status(&self, now: Moment) -> LineStatus {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_resting = |health: &Health| matches!(health.breaker.readiness(now), Readiness::Not(_));
+        let resting = health.iter().filter(|(_, health)| is_resting(health));
+        let mut resting: Vec<String> = resting.map(|(model, _)| model.clone()).collect();
+        resting.sort_unstable();
+        LineStatus {
+            connection: self.connection.clone(),
+            load: self.gate.load(),
+            is_alive: self.is_alive(),
+            resting,
+        }
+    }
+
     /// Forget the health of models that are not there any more.
     pub(crate) fn keep_only(&self, models: &[Arc<CatalogEntry>]) {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let known: std::collections::HashSet<&str> = models.iter().map(|entry| entry.id.as_str()).collect();
+        let known: HashSet<&str> = models.iter().map(|entry| entry.id.as_str()).collect();
         health.retain(|model, _| known.contains(model.as_str()));
     }
 }

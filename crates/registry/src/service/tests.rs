@@ -1,4 +1,6 @@
 mod access;
+mod aliases;
+mod fleets;
 mod overlays;
 mod refreshing;
 
