@@ -3,6 +3,7 @@
 mod citation;
 mod context;
 mod error;
+pub mod history;
 mod metered;
 mod own;
 mod params;

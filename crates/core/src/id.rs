@@ -97,6 +97,10 @@ ids! {
     ModelId
     /// A saved chat.
     ChatId
+    /// A folder of saved chats.
+    FolderId
+    /// A saved chat as it was when it was shared.
+    ShareId
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub use self::{
     access::{AccessGrant, Grantee, Grants, Permission},
     error::{Classify, ErrorKind, StoreError},
     id::{
-        ApiKeyId, ChatId, CollectionId, ConnectionId, FileId, GroupId, InvalidId, ModelId, SessionId, UserId,
+        ApiKeyId, ChatId, CollectionId, ConnectionId, FileId, FolderId, GroupId, InvalidId, ModelId,
+        SessionId, ShareId, UserId,
     },
     lane::{Lane, LaneConfig, LaneError},
     live::Live,

@@ -56,6 +56,33 @@ const RULES: &[(&str, &str)] = &[
          AND owner NOT IN (SELECT id FROM accounts)",
     ),
     (
+        "chat `{}` belongs to an account that was deleted",
+        "SELECT id FROM chats WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "folder `{}` belongs to an account that was deleted",
+        "SELECT id FROM chat_folders WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "chat `{}` is in a folder that is not its owner's",
+        "SELECT c.id AS id FROM chats AS c JOIN chat_folders AS f ON f.id = c.folder WHERE f.owner <> c.owner",
+    ),
+    (
+        "folder `{}` is in one that is not its owner's",
+        "SELECT c.id AS id FROM chat_folders AS c JOIN chat_folders AS f ON f.id = c.parent \
+         WHERE f.owner <> c.owner",
+    ),
+    (
+        "chat `{}` cannot be found by its words",
+        "SELECT id FROM chats WHERE number NOT IN (SELECT rowid FROM chat_texts)",
+    ),
+    (
+        "words belong to chat number {}, which does not exist",
+        "SELECT CAST(rowid AS TEXT) AS id FROM chat_texts WHERE rowid NOT IN (SELECT number FROM chats)",
+    ),
+    (
         "an access list names account `{}`, which was deleted",
         "SELECT DISTINCT grantee_id AS id FROM grants WHERE grantee_type = 'user' \
          AND grantee_id IN (SELECT id FROM departed WHERE kind = 'user') \

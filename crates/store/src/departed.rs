@@ -13,12 +13,18 @@ use crate::{
 
 /// Have somebody depart, and take back what was granted to them on things of one kind.
 pub(crate) fn add(tx: &mut Tx<'_>, who: &Grantee, resource: Resource) -> Result<(), StoreError> {
+    note(tx, who)?;
+    grants::take_back(tx, resource, who)
+}
+
+/// Have somebody depart, where nothing could have been granted to them.
+pub(crate) fn note(tx: &mut Tx<'_>, who: &Grantee) -> Result<(), StoreError> {
     let (kind, id) = grants::grantee(who);
     tx.execute(
         "INSERT INTO departed (kind, id) VALUES (?1, ?2) ON CONFLICT (kind, id) DO NOTHING",
         &[kind.into(), id.into()],
-    )?;
-    grants::take_back(tx, resource, who)
+    )
+    .map(drop)
 }
 
 /// Refuse to let anything more belong to who has departed.

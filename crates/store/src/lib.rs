@@ -8,6 +8,7 @@ mod store;
 mod accounts;
 mod api_keys;
 mod audit;
+mod chats;
 mod chunks;
 mod collections;
 mod counters;

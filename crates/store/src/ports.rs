@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+mod chats;
 mod chunks;
 mod ledger;
 mod library;

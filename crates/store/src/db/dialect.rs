@@ -4,7 +4,7 @@ use breezeway_core::StoreError;
 use rusqlite::{Connection, ErrorCode};
 
 /// Uniqueness rules by the driver's spelling, and what callers know them as.
-const UNIQUE: [(&str, &str); 7] = [
+const UNIQUE: [(&str, &str); 8] = [
     ("accounts.email", "email"),
     ("accounts.id", "account id"),
     ("api_keys.id", "API key id"),
@@ -12,6 +12,7 @@ const UNIQUE: [(&str, &str); 7] = [
     ("models.id", "model id"),
     ("files.id", "file"),
     ("collections.id", "collection"),
+    ("chats.id", "chat"),
 ];
 
 /// A driver's error while doing `action`.

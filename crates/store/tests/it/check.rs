@@ -141,3 +141,23 @@ async fn what_a_deleted_account_or_group_left_behind_is_found() {
                   INSERT INTO group_members VALUES ('g', 'ada')";
     finds(&format!("{departed} {member}"), "a membership names account `ada`, which was deleted").await;
 }
+
+#[tokio::test]
+async fn chats_and_folders_are_looked_at_too() {
+    let chat = "INSERT INTO chats VALUES (1, 'talk', 'ada', 't', NULL, 0, 0, 1, 1, '{}', '{}');";
+    let words = "INSERT INTO chat_texts (rowid, text) VALUES (1, 't');";
+    let folders = "INSERT INTO chat_folders VALUES ('f', 'eve', NULL, 'f', NULL, NULL, 0, 1, 1); \
+                   INSERT INTO chat_folders VALUES ('g', 'ada', 'f', 'g', NULL, NULL, 0, 1, 1);";
+    let departed = "INSERT INTO departed (kind, id) VALUES ('user', 'ada');";
+
+    finds(chat, "chat `talk` cannot be found by its words").await;
+    finds(words, "words belong to chat number 1, which does not exist").await;
+    finds(&format!("{chat}{words}{departed}"), "chat `talk` belongs to an account that was deleted").await;
+    finds(&format!("{folders}{departed}"), "folder `g` belongs to an account that was deleted").await;
+    finds(folders, "folder `g` is in one that is not its owner's").await;
+    finds(
+        &format!("{chat}{words}{folders} UPDATE chats SET folder = 'f'"),
+        "chat `talk` is in a folder that is not its owner's",
+    )
+    .await;
+}

@@ -39,6 +39,11 @@ async fn lists_and_the_queue_are_read_from_indexes() {
             "files_of_owner_by_creation",
         ),
         ("SELECT * FROM files WHERE owner = ?1 ORDER BY name, id LIMIT 50", "files_of_owner_by_name"),
+        (
+            "SELECT * FROM chats WHERE owner = ?1 AND (?2 IS NULL OR archived = ?2) \
+             ORDER BY updated_at DESC, id LIMIT 60",
+            "chats_by_owner",
+        ),
         ("SELECT id FROM files WHERE due_at <= ?1 ORDER BY created_at, id LIMIT 1", "files_due"),
     ];
 
