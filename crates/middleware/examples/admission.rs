@@ -25,6 +25,10 @@ use breezeway_usage::{Call, MemoryLedger, Meter, Operation, Outcome, PriceTable,
 use http::{HeaderValue, Request, Response, header};
 use tower::{Layer, Service};
 
+/// The allocator that the binary is shipped with.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 const REQUESTS: usize = 200_000;
 

@@ -6,6 +6,7 @@
 //! read.
 
 use std::{
+    fmt::Write,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -13,6 +14,7 @@ use std::{
 
 use breezeway_core::Principal;
 use breezeway_usage::{Meter, Rate, RateState, Refusal};
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
@@ -83,30 +85,43 @@ where
 
 /// Write what is left.
 fn tell(state: &RateState, headers: &mut HeaderMap) {
-    let (mut left, mut policies) = (String::new(), String::new());
+    // Long enough for three policies, so that neither grows.
+    let (mut left, mut policies) = (String::with_capacity(96), String::with_capacity(96));
     for (name, rate) in state.policies() {
         let comma = if left.is_empty() { "" } else { ", " };
-        left.push_str(&format!("{comma}\"{name}\";r={};t={}", rate.remaining, seconds(rate.reset)));
-        policies.push_str(&format!("{comma}\"{name}\";q={};w={}", rate.limit, seconds(rate.window)));
+        let Rate { limit, remaining, reset, window } = rate;
+        // Writing to a string cannot fail.
+        let _ = write!(left, "{comma}\"{name}\";r={remaining};t={}", seconds(reset));
+        let _ = write!(policies, "{comma}\"{name}\";q={limit};w={}", seconds(window));
     }
-    let mut put = |name: &'static str, value: String| {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
     if !left.is_empty() {
-        put("ratelimit", left);
-        put("ratelimit-policy", policies);
+        put(headers, LEFT, left);
+        put(headers, POLICY, policies);
     }
-    if let Some(Rate { limit, remaining, reset, .. }) = state.requests {
-        put("x-ratelimit-limit-requests", limit.to_string());
-        put("x-ratelimit-remaining-requests", remaining.to_string());
-        put("x-ratelimit-reset-requests", as_go_writes(reset));
+    for (rate, [limit, remaining, reset]) in [(state.requests, REQUESTS), (state.tokens, TOKENS)] {
+        let Some(rate) = rate else { continue };
+        headers.insert(limit, rate.limit.into());
+        headers.insert(remaining, rate.remaining.into());
+        put(headers, reset, as_go_writes(rate.reset));
     }
-    if let Some(Rate { limit, remaining, reset, .. }) = state.tokens {
-        put("x-ratelimit-limit-tokens", limit.to_string());
-        put("x-ratelimit-remaining-tokens", remaining.to_string());
-        put("x-ratelimit-reset-tokens", as_go_writes(reset));
+}
+
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
+        headers.insert(name, value);
     }
 }
 
