@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cache;
 mod citation;
 mod context;
 mod error;
@@ -14,8 +15,9 @@ mod stream;
 mod variables;
 
 pub use self::{
+    cache::{CacheConfig, CacheUse, Freshness},
     context::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage},
     error::{Error, Result},
     prompt::DEFAULT_TEMPLATE,
-    service::{Answer, ChatConfig, ChatRouter, QueryGeneration, Spoken},
+    service::{Answer, ChatConfig, ChatRouter, Noted, QueryGeneration, Spoken},
 };

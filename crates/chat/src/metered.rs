@@ -21,6 +21,9 @@ use self::{
 };
 use crate::Result;
 
+/// What kept answers are accounted as coming from.
+const CACHE: &str = "cache";
+
 /// The meter, and what goes on with answers that nobody waits for any more. Clones share one state.
 #[derive(Clone)]
 pub(crate) struct Metered {
@@ -110,6 +113,25 @@ impl Metered {
                 Err(error.into())
             }
         }
+    }
+
+    /// Count an answer that was kept: a request without a token, so that limits of requests hold.
+    pub(crate) async fn kept(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        operation: Operation,
+    ) -> Result<()> {
+        let call = Call {
+            operation,
+            model: route.model.id.as_str().into(),
+            upstream: Some(CACHE.into()),
+            estimated_input: 0,
+            max_output: Some(0),
+        };
+        let reservation = self.meter.reserve(principal, call).await?;
+        reservation.settle(Tokens::default(), Outcome::Completed);
+        Ok(())
     }
 
     async fn reserve(

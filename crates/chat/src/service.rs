@@ -1,11 +1,12 @@
 //! The chat router: resolve, augment, route, stream.
 
+mod cached;
 mod dialects;
 
 use std::sync::Arc;
 
 use breezeway_core::{ChatId, Live, Principal};
-use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route, UpstreamReply};
+use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Overlay, Registry, Route, UpstreamReply};
 use breezeway_usage::Meter;
 use breezeway_wire::{ChatRequest, SystemPosition, openai};
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use tracing::debug;
 use self::dialects::Silent;
 pub use self::dialects::Spoken;
 use crate::{
-    ContextItem, ContextSource, Error, Result, Source,
+    CacheConfig, CacheUse, ContextItem, ContextSource, Error, Freshness, Result, Source,
+    cache::Cache,
     citation::sources_json,
     context::attached_items,
     metered::Metered,
@@ -60,6 +62,14 @@ pub enum Answer {
     Stream(FrameStream),
 }
 
+/// An answer, and what the cache had to do with it.
+pub struct Noted<T> {
+    /// The answer.
+    pub answer: T,
+    /// Whether it was kept from an earlier time; `None` where nothing is kept.
+    pub cache: Option<CacheUse>,
+}
+
 /// The chat router. Clones share one state.
 #[derive(Clone)]
 pub struct ChatRouter {
@@ -68,6 +78,7 @@ pub struct ChatRouter {
     context: Option<Arc<dyn ContextSource>>,
     config: Live<ChatConfig>,
     silent: Silent,
+    cache: Option<Cache>,
 }
 
 impl ChatRouter {
@@ -85,7 +96,15 @@ impl ChatRouter {
             context,
             config: Live::new(config),
             silent: Silent::default(),
+            cache: None,
         }
+    }
+
+    /// Keep answers for those who ask the same again.
+    #[must_use]
+    pub fn with_cache(mut self, config: CacheConfig) -> Self {
+        self.cache = Cache::new(config, self.registry.clock().clone());
+        self
     }
 
     /// Work for ever: answers whose clients have left are read to their ends, where the connection
@@ -101,7 +120,17 @@ impl ChatRouter {
 
     /// Answer a request: fields that are this server's own (`files`, `params`, `chat_id`, …) are
     /// consumed, all others reach the upstream.
-    pub async fn complete(&self, principal: &Principal, mut request: ChatRequest) -> Result<Answer> {
+    pub async fn complete(&self, principal: &Principal, request: ChatRequest) -> Result<Answer> {
+        Ok(self.complete_noting(principal, request, Freshness::Any).await?.answer)
+    }
+
+    /// As [`ChatRouter::complete`], and say whether the answer was a kept one.
+    pub async fn complete_noting(
+        &self,
+        principal: &Principal,
+        mut request: ChatRequest,
+        freshness: Freshness,
+    ) -> Result<Noted<Answer>> {
         let route = self.registry.resolve(principal, request.model().ok_or(Error::NoSuchModel)?)?;
         check_messages(&request)?;
         let own = Own::take(&mut request);
@@ -114,7 +143,11 @@ impl ChatRouter {
             let config = self.config.load();
             prompt::augment(&mut request, &sources, &config.rag_template, config.rag_in_system);
         }
-        self.answer(principal, &route, request, &sources).await
+        // What a library says may be something else next time, even if it said nothing now.
+        let asks_library =
+            !own.items.is_empty() || route.overlay.as_ref().is_some_and(|it| has_knowledge(it));
+        let freshness = if asks_library { Freshness::NoStore } else { freshness };
+        self.answer_noting(principal, &route, request, &sources, freshness).await
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
@@ -125,14 +158,12 @@ impl ChatRouter {
         check_messages(&request)?;
         let own = Own::take(&mut request);
         self.apply(principal, &route, &mut request, &own, None);
-        self.answer(principal, &route, request, &[]).await
+        Ok(self.answer_noting(principal, &route, request, &[], Freshness::Any).await?.answer)
     }
 
     /// Answer a request for embeddings, in OpenAI's dialect.
-    pub async fn embed(&self, principal: &Principal, mut request: Map<String, Value>) -> Result<Bytes> {
-        let route = self.registry.resolve(principal, model_of(&request)?)?;
-        request.insert("model".into(), route.upstream_model.as_str().into());
-        self.metered.embeddings(principal, &route, request).await
+    pub async fn embed(&self, principal: &Principal, request: Map<String, Value>) -> Result<Bytes> {
+        Ok(self.embed_noting(principal, request, Freshness::Any).await?.answer)
     }
 
     /// Pass a request on to a path of the OpenAI-compatible connection that has its model.
@@ -285,6 +316,10 @@ impl ChatRouter {
             }
         })
     }
+}
+
+fn has_knowledge(overlay: &Overlay) -> bool {
+    !attached_items(&overlay.meta).is_empty()
 }
 
 /// Whether the model's custom layer says that its upstream can tell the usage of a stream.

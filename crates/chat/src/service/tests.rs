@@ -1,4 +1,5 @@
 mod augmenting;
+mod caching;
 mod hostile;
 mod metering;
 mod routing;
