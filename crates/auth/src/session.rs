@@ -3,6 +3,8 @@
 //! Nothing of a token is believed before its signature has been checked against one of our secrets
 //! with the one algorithm we use; the algorithm that a token names for itself only has to agree.
 
+use std::time::Duration;
+
 use breezeway_core::{Secret, SessionId, UnixTime, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,10 @@ use crate::{Error, Result};
 
 /// Our tokens have about 500 bytes. Longer ones are refused before anything is decoded.
 const MAX_BYTES: usize = 4096;
+
+/// How far the clocks of two servers with one secret may be apart. A token from later than that was not
+/// signed by a server in its right mind; Open WebUI does not look, so this refuses more than it does.
+const SKEW: Duration = Duration::from_secs(300);
 
 const TYPE: &str = "session";
 
@@ -26,6 +32,9 @@ struct Claims {
     iat: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
+    /// Read and never written.
+    #[serde(default, skip_serializing)]
+    nbf: Option<i64>,
     jti: String,
 }
 
@@ -71,6 +80,7 @@ impl Tokens {
             mfa_verified: false,
             iat: now.seconds(),
             exp: token.expires_at.map(UnixTime::seconds),
+            nbf: None,
             jti: token.session.as_str().to_owned(),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
@@ -84,7 +94,9 @@ impl Tokens {
         }
         let claims = self.claims(token)?;
         let expires_at = claims.exp.map(UnixTime::from_seconds);
-        if claims.typ != TYPE || expires_at.is_some_and(|end| end <= now) {
+        let latest = now.plus(SKEW).seconds();
+        let is_early = claims.iat > latest || claims.nbf.is_some_and(|begin| begin > latest);
+        if claims.typ != TYPE || is_early || expires_at.is_some_and(|end| end <= now) {
             return Err(Error::InvalidToken);
         }
         Ok(SessionToken {

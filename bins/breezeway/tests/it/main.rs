@@ -11,5 +11,6 @@ mod shutdown;
 mod sign_on;
 mod start;
 mod streaming;
+mod tokens;
 mod upload;
 mod upstreams;

@@ -73,6 +73,14 @@ impl From<&breezeway_auth::Error> for ApiError {
             Auth::NoSuchAccount(_) => (400, NOT_FOUND),
             Auth::NoSuchGroup => (401, NOT_FOUND),
             Auth::LastAdmin => (403, "The last admin can be neither deleted nor demoted."),
+            // More passwords than can be looked at: whoever sends them is to slow down.
+            Auth::Lane(breezeway_core::LaneError::Full(_)) => {
+                return Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too many requests at once. Please try again in a moment.",
+                )
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
             other => return Self::classified(other),
         };
         Self::new(StatusCode::from_u16(status).expect("the statuses above exist"), detail)

@@ -107,6 +107,26 @@ fn a_token_of_another_kind_or_without_a_session_is_refused() {
 }
 
 #[test]
+fn a_token_from_the_future_is_refused_and_a_clock_that_is_a_little_off_is_not() {
+    let tokens = tokens("secret", &[]);
+    let check = |name: &str, seconds: i64, expected: bool| {
+        let mut claims = claims();
+        claims[name] = (NOW.seconds() + seconds).into();
+        claims["exp"] = json!(null);
+        let token = forge(Algorithm::HS256, &claims, "secret");
+        assert_eq!(tokens.verify(&token, NOW).is_ok(), expected, "{name} {seconds}");
+    };
+
+    for name in ["iat", "nbf"] {
+        check(name, 0, true);
+        check(name, 300, true);
+        check(name, 301, false);
+        check(name, i64::MAX - NOW.seconds(), false);
+        check(name, -NOW.seconds() - 1, true);
+    }
+}
+
+#[test]
 fn a_megabyte_is_refused_unread() {
     let token = format!("{}.{}.{}", "a".repeat(500_000), "b".repeat(500_000), "c".repeat(43));
 
