@@ -11,7 +11,7 @@ use breezeway_registry::{
     UpstreamReply,
 };
 use breezeway_upstream::{
-    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, json_request, within,
+    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, json_request, plain, within,
 };
 use breezeway_wire::{ChatRequest, Frame, ndjson, ollama};
 use bytes::Bytes;
@@ -35,6 +35,7 @@ pub struct OllamaUpstream {
     client: HttpClient,
     clock: Clock,
     timeout: Option<Duration>,
+    first_byte_timeout: Option<Duration>,
     patience: Patience,
 }
 
@@ -49,6 +50,7 @@ impl OllamaUpstream {
             client,
             clock,
             timeout: connection.timeout,
+            first_byte_timeout: connection.routing.first_byte_timeout,
             // Loading a model takes as long as it takes; only a stream that has begun can be late.
             patience: Patience { first: None, between: connection.idle_timeout },
         })
@@ -62,12 +64,17 @@ impl OllamaUpstream {
     }
 
     async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.timeout, async { answered(self.client.send(request).await?).await }).await
+        within(self.timeout, async { plain(answered(self.head(request).await?).await?) }).await
+    }
+
+    /// The head of an answer, whatever its status.
+    async fn head(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
+        within(self.first_byte_timeout, self.client.send(request)).await
     }
 
     async fn ask_whole(&self, request: Request<RequestBody>) -> Result<Bytes, UpstreamError> {
         within(self.timeout, async {
-            let response = answered(self.client.send(request).await?).await?;
+            let response = plain(answered(self.head(request).await?).await?)?;
             self.client.whole(response.into_body()).await
         })
         .await

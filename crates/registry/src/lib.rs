@@ -8,6 +8,7 @@ mod error;
 mod fleet;
 mod memory;
 mod model;
+mod options;
 mod overlay;
 mod script;
 mod service;
@@ -25,6 +26,7 @@ pub use self::{
     fleet::{BreakerConfig, Errand, Fleet, FleetConfig, Lease, LineStatus, Routing, Served},
     memory::MemoryModels,
     model::{Model, Offer},
+    options::{BadOption, Flavour, deployment},
     overlay::{NewOverlay, Overlay},
     script::ScriptedUpstream,
     service::{Connector, Registry, RegistryConfig, Route},

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{
     Response,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -56,8 +56,28 @@ pub async fn answered(response: Response<Incoming>) -> Result<Response<Incoming>
     }
     let content_type = header(&response, &CONTENT_TYPE);
     let retry_after = header(&response, &RETRY_AFTER);
-    let body = error_body(response.into_body()).await;
+    let body = match is_encoded(&response) {
+        false => error_body(response.into_body()).await,
+        // Nobody could read it.
+        true => Bytes::new(),
+    };
     Err(UpstreamError::Answered { status: status.as_u16(), content_type, body, retry_after })
+}
+
+/// Refuse an answer in an encoding: none was asked for, and its bytes would be taken for the answer.
+///
+/// # Errors
+/// [`UpstreamError::Malformed`] if it is encoded.
+pub fn plain(response: Response<Incoming>) -> Result<Response<Incoming>, UpstreamError> {
+    match is_encoded(&response) {
+        false => Ok(response),
+        true => Err(UpstreamError::Malformed("an encoding that nobody asked for".to_owned())),
+    }
+}
+
+fn is_encoded(response: &Response<Incoming>) -> bool {
+    let encodings = response.headers().get_all(CONTENT_ENCODING).iter();
+    encodings.into_iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 async fn error_body(mut body: Incoming) -> Bytes {

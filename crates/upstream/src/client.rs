@@ -98,7 +98,7 @@ impl HttpClient {
     pub async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
         self.pooled.request(request).await.map_err(|error| {
             let why = reasons(&error);
-            match error.is_connect() {
+            match error.is_connect() || was_never_sent(&error) {
                 true => UpstreamError::Unreachable(why),
                 false => UpstreamError::Broken(why),
             }
@@ -127,6 +127,12 @@ impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient").field("max_answer_bytes", &self.max_answer_bytes).finish_non_exhaustive()
     }
+}
+
+/// Whether the connection was gone before anything of the request was written, which hyper calls canceled.
+fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source())
+        .any(|error| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
 }
 
 /// An error and its causes in one line: hyper's outermost one says only `client error (Connect)`.

@@ -31,7 +31,26 @@ impl Endpoint {
     /// # Errors
     /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
     pub fn of(connection: &Connection) -> Result<Self, Error> {
-        let mut endpoint = Self::new(&connection.url, connection.key.as_ref())?;
+        Self::new(&connection.url, connection.key.as_ref())?.with_headers(connection)
+    }
+
+    /// The endpoint of a connection whose key goes into a header of its own, as it is.
+    ///
+    /// # Errors
+    /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
+    pub(crate) fn with_key_in(connection: &Connection, header: HeaderName) -> Result<Self, Error> {
+        let mut endpoint = Self::new(&connection.url, None)?;
+        if let Some(key) = connection.key.as_ref().filter(|key| !key.is_empty()) {
+            let why = "its key has characters that no header can carry";
+            let bad = || Error::BadConnection { url: endpoint.base.clone(), why: why.to_owned() };
+            let value = secret_value(key.expose()).ok_or_else(bad)?;
+            endpoint.headers.insert(header, value);
+        }
+        endpoint.with_headers(connection)
+    }
+
+    fn with_headers(mut self, connection: &Connection) -> Result<Self, Error> {
+        let endpoint = &mut self;
         for (name, value) in &connection.headers {
             let bad = |why: String| Error::BadConnection { url: endpoint.base.clone(), why };
             let header = HeaderName::try_from(name.as_str())
@@ -43,7 +62,7 @@ impl Endpoint {
                 .ok_or_else(|| bad(format!("the value of `{header}` is no header value")))?;
             endpoint.headers.insert(header, value);
         }
-        Ok(endpoint)
+        Ok(self)
     }
 
     /// The endpoint at `url`, with a bearer token if there is a key.

@@ -11,7 +11,8 @@ mod web;
 
 pub use self::{
     answer::{
-        MAX_ERROR_BYTES, Patience, answered, byte_stream, frame_stream, json_object, message_in, within,
+        MAX_ERROR_BYTES, Patience, answered, byte_stream, frame_stream, json_object, message_in, plain,
+        within,
     },
     client::{BoxError, ClientConfig, HttpClient, RequestBody, empty_body, full_body},
     embedder::{EmbedderConfig, EmbeddingDialect, RemoteEmbedder},

@@ -1,12 +1,13 @@
 //! The OpenAI-compatible upstream and embedder.
 
+mod azure;
 mod embeddings;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use breezeway_registry::{
-    CatalogEntry, ChatReply, Connection, Error, Upstream, UpstreamError, UpstreamReply,
+    CatalogEntry, ChatReply, Connection, Error, Flavour, Upstream, UpstreamError, UpstreamReply,
 };
 use breezeway_wire::ChatRequest;
 use bytes::Bytes;
@@ -14,10 +15,11 @@ use http::{Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
+use self::azure::Azure;
 pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
-    answer::{answered, byte_stream, check_json_object, frame_stream, header, within},
+    answer::{answered, byte_stream, check_json_object, frame_stream, header, plain, within},
     json_request,
 };
 
@@ -28,7 +30,9 @@ pub struct OpenAiUpstream {
     client: HttpClient,
     model_ids: Vec<String>,
     timeout: Option<Duration>,
+    first_byte_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+    azure: Option<Azure>,
 }
 
 impl OpenAiUpstream {
@@ -37,24 +41,53 @@ impl OpenAiUpstream {
     /// # Errors
     /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
     pub fn new(connection: &Connection, client: HttpClient) -> Result<Self, Error> {
+        let (endpoint, azure) = match connection.flavour() {
+            Flavour::Plain => (Endpoint::of(connection)?, None),
+            Flavour::Azure { api_version } => {
+                (Endpoint::with_key_in(connection, azure::KEY)?, Some(Azure::new(connection, api_version)))
+            }
+        };
         Ok(Self {
-            endpoint: Endpoint::of(connection)?,
+            endpoint,
             client,
-            model_ids: connection.model_ids.clone(),
+            model_ids: azure
+                .as_ref()
+                .and_then(Azure::only_model)
+                .unwrap_or_else(|| connection.model_ids.clone()),
+            azure,
             timeout: connection.timeout,
+            first_byte_timeout: connection.routing.first_byte_timeout,
             idle_timeout: connection.idle_timeout,
         })
     }
 
+    /// A request for an operation, such as `/chat/completions`.
+    fn post(
+        &self,
+        operation: &str,
+        request: &Map<String, Value>,
+    ) -> Result<Request<RequestBody>, UpstreamError> {
+        let body = json_request(request);
+        match &self.azure {
+            None => self.endpoint.post_json(operation, body),
+            Some(azure) => self.endpoint.post_json(&azure.path(operation, request)?, body),
+        }
+    }
+
+    /// The head of an answer, whatever its status.
+    async fn head(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
+        within(self.first_byte_timeout, self.client.send(request)).await
+    }
+
     /// The head of an answer that is no error.
     async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.timeout, async { answered(self.client.send(request).await?).await }).await
+        within(self.timeout, async { plain(answered(self.head(request).await?).await?) }).await
     }
 
     /// A whole answer that is no error.
     async fn ask_whole(&self, request: Request<RequestBody>) -> Result<Bytes, UpstreamError> {
         within(self.timeout, async {
-            let response = answered(self.client.send(request).await?).await?;
+            let response = plain(answered(self.head(request).await?).await?)?;
             self.client.whole(response.into_body()).await
         })
         .await
@@ -78,7 +111,10 @@ impl Upstream for OpenAiUpstream {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, UpstreamError> {
         let streamed = request.is_stream();
-        let request = self.endpoint.post_json("/chat/completions", json_request(request.as_map()))?;
+        let sent = self.post("/chat/completions", request.as_map())?;
+        // Its bytes are on their way; holding both through a long answer would double what is held.
+        drop(request);
+        let request = sent;
         if !streamed {
             return self.ask_whole(request).await.and_then(whole_chat);
         }
@@ -96,14 +132,16 @@ impl Upstream for OpenAiUpstream {
     }
 
     async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
-        let body = self.ask_whole(self.endpoint.post_json("/embeddings", json_request(&request))?).await?;
+        let body = self.ask_whole(self.post("/embeddings", &request)?).await?;
         check_json_object(&body)?;
         Ok(body)
     }
 
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = format!("/{}", path.trim_start_matches('/'));
-        let response = self.ask(self.endpoint.post_json(&path, json_request(&request))?).await?;
+        let sent = self.post(&path, &request)?;
+        drop(request);
+        let response = self.ask(sent).await?;
         Ok(UpstreamReply {
             status: response.status().as_u16(),
             content_type: header(&response, &CONTENT_TYPE),

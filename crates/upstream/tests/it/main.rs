@@ -1,8 +1,11 @@
 //! The adapters against scripted peers, over real sockets.
 
+mod azure;
 mod chat;
 mod client;
 mod embedder;
+mod faults;
+mod peer;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
