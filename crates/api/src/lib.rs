@@ -17,8 +17,8 @@ pub use self::{
     router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
-        ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, RagConfig,
-        RetrievalSettings, SignOn, Tuning, TuningError, Web, WebPage,
+        ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
+        RagConfig, RetrievalSettings, SignOn, Tuning, TuningError, Web, WebPage,
     },
     views::{
         passages::metadata as passage_metadata,

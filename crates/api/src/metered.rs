@@ -1,6 +1,7 @@
-//! Searches, counted.
+//! Searches and vectors made here, counted.
 
 use breezeway_core::Principal;
+use breezeway_embedding::{EmbedError, EmbeddingModel, Purpose, Vector};
 use breezeway_retrieval::{Answer, Question, Retriever};
 use breezeway_usage::{Call, Meter, Operation, Outcome, Refusal, estimate_tokens};
 
@@ -50,4 +51,39 @@ pub async fn metered_search(
     let answer = retriever.search(question).await;
     reservation.settle_estimated(if answer.is_ok() { Outcome::Completed } else { Outcome::Failed });
     Ok(answer?)
+}
+
+/// Why counted texts were not embedded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EmbeddingError {
+    /// The caller's key has used what it may.
+    #[error(transparent)]
+    Limit(#[from] Refusal),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] EmbedError),
+}
+
+/// Embed texts with a model that runs here, and count it; the tokens are estimated.
+///
+/// # Errors
+/// If the caller's limits do not allow it, or the model fails.
+pub(crate) async fn metered_embedding(
+    meter: &Meter,
+    principal: &Principal,
+    name: &str,
+    model: &dyn EmbeddingModel,
+    texts: &[&str],
+) -> Result<Vec<Vector>, EmbeddingError> {
+    let call = Call {
+        operation: Operation::Embedding,
+        model: name.into(),
+        upstream: None,
+        estimated_input: texts.iter().map(estimate_tokens).sum(),
+        max_output: Some(0),
+    };
+    let reservation = meter.reserve(principal, call).await?;
+    let vectors = model.embed(Purpose::Passage, texts).await;
+    reservation.settle_estimated(if vectors.is_ok() { Outcome::Completed } else { Outcome::Failed });
+    Ok(vectors?)
 }

@@ -77,6 +77,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::messages::router())
         .merge(routes::embeddings::router())
         .merge(routes::openai::router())
+        .merge(routes::v1::router())
         .merge(routes::files::router())
         .merge(routes::knowledge::router())
         .merge(routes::retrieval::router())

@@ -19,6 +19,7 @@ pub(crate) mod openai;
 pub(crate) mod retrieval;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod v1;
 
 /// Whether the caller's permissions allow sharing with everyone in `grants`. `kind` is the word of the
 /// permission tree: `models`, `knowledge`.

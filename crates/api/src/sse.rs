@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use breezeway_registry::{FrameStream, UpstreamError};
-use breezeway_wire::openai;
+use breezeway_wire::{Frame, Translate, openai};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, header};
@@ -29,6 +29,37 @@ pub(crate) fn events(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Resp
 /// follow what came: the status has been sent, so this is the only way left to say so.
 pub(crate) fn chat_frames(frames: FrameStream) -> impl Stream<Item = Bytes> + Send {
     until_error(frames, |frame| frame.raw, |error| openai::error_event(&error.to_string()))
+}
+
+/// The frames of a chat answer in another dialect.
+pub(crate) fn translated(
+    frames: FrameStream,
+    translator: impl Translate,
+) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Some((frames, translator)), |state| async move {
+        let (mut frames, mut translator) = state?;
+        loop {
+            let (pieces, goes_on) = match frames.next().await {
+                Some(Ok(frame)) => (translator.push(&frame), true),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "A stream broke off");
+                    (translator.fail(&error.to_string()), false)
+                }
+                None => (translator.finish(), false),
+            };
+            let bytes = joined(&pieces);
+            if !bytes.is_empty() || !goes_on {
+                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator))));
+            }
+        }
+    })
+}
+
+fn joined(events: &[Frame]) -> Bytes {
+    match events {
+        [one] => one.raw.clone(),
+        several => several.iter().flat_map(|event| event.raw.iter().copied()).collect(),
+    }
 }
 
 /// Map the frames of a stream up to its first error, and that error to a last piece.

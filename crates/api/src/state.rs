@@ -14,11 +14,13 @@ use serde_json::Value;
 
 mod sign_on;
 mod tuning;
+mod vectors;
 mod web;
 
 pub use self::{
     sign_on::SignOn,
     tuning::{EmbeddingChange, EmbeddingView, RagConfig, RetrievalSettings, Tuning, TuningError},
+    vectors::OwnEmbedding,
     web::{Web, WebPage},
 };
 
@@ -110,6 +112,8 @@ pub struct ApiParts {
     pub retriever: Retriever,
     /// Settings of retrieval.
     pub tuning: Arc<dyn Tuning>,
+    /// Vectors for clients.
+    pub vectors: Arc<dyn OwnEmbedding>,
     /// The web.
     pub web: Arc<dyn Web>,
     /// How the parts below are.

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Tuner, Workshop, connector},
+    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Tuner, Workshop, connector, own_model},
     lanes::Lanes,
 };
 
@@ -172,12 +172,14 @@ impl Builder {
             clock.clone(),
             library.arrivals(),
         );
+        let own = own_model(&embedding, model.as_ref()).filter(|_| !config.bypass_embedding);
         let retriever_config = RetrieverConfig {
             index_folder: Some(config.data_folder.join("index")),
             ..RetrieverConfig::default()
         };
         let retriever = Retriever::open(retriever_config, chunks, model, lanes.search.clone()).await?;
         let embedder = Arc::new(Embedder {
+            own: Live::new(own),
             now: Live::new(embedding),
             turn: Mutex::default(),
             workshop,
@@ -230,6 +232,7 @@ impl Builder {
             ingestor: ingestor.clone(),
             retriever: retriever.clone(),
             tuning: Arc::new(tuner),
+            vectors: embedder.clone(),
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),
             sign_on,

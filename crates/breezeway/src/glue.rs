@@ -2,6 +2,7 @@
 
 mod connections;
 mod context;
+mod elsewhere;
 mod embedding;
 mod health;
 mod tuning;
@@ -11,7 +12,8 @@ pub use self::connections::Waits;
 pub(crate) use self::{
     connections::{Keeper, connector},
     context::RagContext,
-    embedding::{Embedder, Workshop},
+    elsewhere::Others,
+    embedding::{Embedder, Workshop, own_model},
     health::Pulse,
     tuning::Tuner,
     web::Pages,

@@ -18,7 +18,11 @@ use breezeway_usage::Meter;
 use bytes::Bytes;
 use tower::Layer;
 
-use crate::{Builder, Config, glue::Embedder, tasks::Background};
+use crate::{
+    Builder, Config,
+    glue::{Embedder, Others},
+    tasks::Background,
+};
 
 /// The gateway: its parts, in process; its HTTP API, as a tower service; its background work.
 /// Clones share one state.
@@ -129,13 +133,22 @@ impl Breezeway {
     fn router(&self) -> Router {
         let passthrough = PassthroughConfig {
             max_request_bytes: self.0.config.api.max_body_bytes,
+            enabled: self.0.config.api.ollama_enabled,
             ..PassthroughConfig::default()
         };
         let (registry, client, meter) =
             (self.0.registry.clone(), self.0.client.clone(), self.0.meter.clone());
-        let passthrough = Passthrough::new(registry, client, meter, passthrough);
+        let router = breezeway_api::router(self.0.state.clone());
+        let others = Others {
+            registry: self.0.registry.clone(),
+            chat: self.0.chat.clone(),
+            vectors: self.0.embedder.clone(),
+            router: router.clone(),
+        };
+        let passthrough =
+            Passthrough::new(registry, client, meter, passthrough).with_elsewhere(Arc::new(others));
         let passthrough = from_fn(breezeway_api::refuse_bad_credentials).layer(passthrough);
-        breezeway_api::router(self.0.state.clone()).nest_service("/ollama", passthrough)
+        router.nest_service("/ollama", passthrough)
     }
 
     /// Start the background work on the current tokio runtime: refreshing models, processing files,

@@ -14,9 +14,10 @@ use breezeway_wire::{ChatRequest, Tally};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+pub(crate) use self::prompt::estimated_input;
 use self::{
     drain::Drains,
-    prompt::{estimated_input, max_output},
+    prompt::max_output,
     streams::{Watch, watched},
 };
 use crate::Result;
@@ -99,7 +100,10 @@ impl Metered {
             "embeddings" => Operation::Embedding,
             _ => Operation::Passthrough,
         };
-        let reservation = self.reserve(principal, route, operation, &request).await?;
+        // To count what a request has is not to use it.
+        let nothing = Map::new();
+        let used = if path.ends_with("/count_tokens") { &nothing } else { &request };
+        let reservation = self.reserve(principal, route, operation, used).await?;
         match route.upstream.relay(path, request).await {
             Ok(reply) => {
                 let by_lines = reply.content_type.as_deref().is_some_and(is_by_lines);

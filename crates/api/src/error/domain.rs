@@ -170,6 +170,15 @@ impl From<crate::metered::SearchError> for ApiError {
     }
 }
 
+impl From<crate::metered::EmbeddingError> for ApiError {
+    fn from(failure: crate::metered::EmbeddingError) -> Self {
+        match failure {
+            crate::metered::EmbeddingError::Limit(refusal) => (&refusal).into(),
+            crate::metered::EmbeddingError::Model(failure) => Self::classified(&failure),
+        }
+    }
+}
+
 impl From<breezeway_retrieval::Error> for ApiError {
     fn from(failure: breezeway_retrieval::Error) -> Self {
         Self::classified(&failure)

@@ -35,7 +35,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         (status = "4XX", description = "refused, or the upstream's own error"),
     ),
 )]
-async fn complete(
+pub(super) async fn complete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     JsonObject(body): JsonObject,

@@ -7,18 +7,15 @@ use axum::{
 };
 use breezeway_chat::{Answer, Error};
 use breezeway_core::Principal;
-use breezeway_registry::{FrameStream, UpstreamError};
-use breezeway_wire::{
-    Frame,
-    anthropic::{self, InvalidMessages, StreamTranslator},
-};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
-use http::StatusCode;
+use breezeway_registry::{UpstreamError, UpstreamReply};
+use breezeway_wire::anthropic::{self, InvalidMessages, StreamTranslator};
+use futures_util::StreamExt;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
+use super::embeddings::ESTIMATED;
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{JsonObject, Verified},
@@ -39,17 +36,12 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
     post, path = "/api/v1/messages", tag = "messages", request_body = Object,
     responses((status = 200, description = "a message, or its events"), (status = "4XX", description = "refused")),
 )]
-async fn send(
+pub(super) async fn send(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    let input = Value::Object(Map::new());
-    let request = anthropic::chat_request(body).map_err(|error| match error {
-        InvalidMessages::Missing("model") => ApiError::bad_request(MODEL_NOT_FOUND),
-        InvalidMessages::Missing(field) => ApiError::missing(&["body", field], input),
-        other => ApiError::invalid("value_error", &["body", other.field()], &other.to_string(), input),
-    })?;
+    let request = anthropic::chat_request(body).map_err(invalid)?;
     let model = request.model().unwrap_or_default().to_owned();
     let id = format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]);
     match state.chat.complete(&principal, request).await? {
@@ -62,7 +54,7 @@ async fn send(
             })?;
             Ok(JsonAnswer(message).into_response())
         }
-        Answer::Stream(frames) => Ok(sse::events(events(frames, StreamTranslator::new(id, model)))),
+        Answer::Stream(frames) => Ok(sse::events(sse::translated(frames, StreamTranslator::new(id, model)))),
     }
 }
 
@@ -75,12 +67,13 @@ async fn send_alias(state: State<ApiState>, verified: Verified, body: JsonObject
     send(state, verified, body).await
 }
 
-/// Count the tokens of a message, as the upstream counts them.
+/// Count the tokens of a message: as the upstream counts them, or by an estimate that says so
+/// (`x-breezeway-estimated`).
 #[utoipa::path(
     post, path = "/api/v1/messages/count_tokens", tag = "messages", request_body = Object,
     responses((status = 200, description = "`{\"input_tokens\": n}`"), (status = "4XX", description = "refused")),
 )]
-async fn count(
+pub(super) async fn count(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     JsonObject(body): JsonObject,
@@ -88,7 +81,8 @@ async fn count(
     counted(&state, &principal, body).await
 }
 
-/// Count the tokens of a message, as the upstream counts them.
+/// Count the tokens of a message: as the upstream counts them, or by an estimate that says so
+/// (`x-breezeway-estimated`).
 #[utoipa::path(
     post, path = "/api/message/count_tokens", tag = "messages", request_body = Object,
     responses((status = 200, description = "`{\"input_tokens\": n}`"), (status = "4XX", description = "refused")),
@@ -102,26 +96,53 @@ const COUNT_BYTES: usize = 1 << 20;
 
 async fn counted(state: &ApiState, principal: &Principal, body: Map<String, Value>) -> ApiResult<Response> {
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut reply = match state.chat.pass(principal, "messages/count_tokens", body).await {
+    let reply = match state.chat.speak_natively(principal, "messages/count_tokens", &body).await {
+        Ok(Some(reply)) => reply,
+        Ok(None) => return estimated(state, body),
         Err(Error::Upstream(UpstreamError::Answered { status, body, .. })) => {
             return Err(refused(status, &body));
         }
-        Err(Error::NoSuchModel | Error::Registry(_)) => {
+        Err(Error::NoSuchModel) => {
             return Err(ApiError::new(StatusCode::NOT_FOUND, format!("Model '{model}' was not found")));
         }
-        other => other?,
+        Err(other) => return Err(other.into()),
     };
+    let answer = collected(reply).await?;
+    let counted = serde_json::from_slice::<Value>(&answer)
+        .map_err(|_| ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is no JSON."))?;
+    Ok(JsonAnswer(counted).into_response())
+}
+
+/// What is sent to a model, counted here.
+fn estimated(state: &ApiState, body: Map<String, Value>) -> ApiResult<Response> {
+    let mut body = body;
+    // Only what is counted has to be right.
+    body.shift_remove("max_tokens");
+    let request = anthropic::chat_request(body).map_err(invalid)?;
+    let counted = json!({"input_tokens": state.chat.estimate(&request)});
+    Ok(([(ESTIMATED, HeaderValue::from_static("true"))], JsonAnswer(counted)).into_response())
+}
+
+async fn collected(reply: UpstreamReply) -> ApiResult<Vec<u8>> {
+    let mut body = reply.body;
     let mut answer = Vec::new();
-    while let Some(piece) = reply.body.next().await {
+    while let Some(piece) = body.next().await {
         let piece = piece?;
         if answer.len() + piece.len() > COUNT_BYTES {
             return Err(ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is too long."));
         }
         answer.extend_from_slice(&piece);
     }
-    let counted = serde_json::from_slice::<Value>(&answer)
-        .map_err(|_| ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is no JSON."))?;
-    Ok(JsonAnswer(counted).into_response())
+    Ok(answer)
+}
+
+fn invalid(error: InvalidMessages) -> ApiError {
+    let input = Value::Object(Map::new());
+    match error {
+        InvalidMessages::Missing("model") => ApiError::bad_request(MODEL_NOT_FOUND),
+        InvalidMessages::Missing(field) => ApiError::missing(&["body", field], input),
+        other => ApiError::invalid("value_error", &["body", other.field()], &other.to_string(), input),
+    }
 }
 
 /// An upstream that cannot count: its own words, under the name that clients look for.
@@ -130,30 +151,4 @@ fn refused(status: u16, body: &[u8]) -> ApiError {
     let said = serde_json::from_slice::<Value>(body)
         .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into());
     ApiError::json(status, json!({ "detail": said }))
-}
-
-/// Frames of OpenAI's dialect as Anthropic's events.
-fn events(frames: FrameStream, translator: StreamTranslator) -> impl Stream<Item = Bytes> + Send {
-    let state = Some((frames, translator));
-    stream::unfold(state, |state| async move {
-        let (mut frames, mut translator) = state?;
-        loop {
-            let (events, goes_on) = match frames.next().await {
-                Some(Ok(frame)) => (translator.push(&frame), true),
-                Some(Err(error)) => (translator.fail(&error.to_string()), false),
-                None => (translator.finish(), false),
-            };
-            let bytes = joined(&events);
-            if !bytes.is_empty() || !goes_on {
-                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator))));
-            }
-        }
-    })
-}
-
-fn joined(events: &[Frame]) -> Bytes {
-    match events {
-        [one] => one.raw.clone(),
-        several => several.iter().flat_map(|event| event.raw.iter().copied()).collect(),
-    }
 }

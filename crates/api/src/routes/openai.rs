@@ -200,7 +200,7 @@ fn refused(error: Error, model: &str) -> ApiError {
     }
 }
 
-fn passed_on(reply: UpstreamReply) -> Response {
+pub(super) fn passed_on(reply: UpstreamReply) -> Response {
     let mut response = Body::from_stream(reply.body).into_response();
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     if let Some(content_type) = reply.content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {

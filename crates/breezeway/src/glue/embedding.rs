@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use breezeway_api::{EmbeddingChange, EmbeddingView, TuningError};
+use breezeway_api::{EmbeddingChange, EmbeddingView, OwnEmbedding, TuningError};
 use breezeway_auth::Sealer;
 use breezeway_core::{Live, SettingsStore, StoreError};
 use breezeway_embedding::{EmbeddingModel, Purpose};
@@ -140,6 +140,8 @@ fn write(embedding: &Embedding, sealer: &Sealer) -> Result<Value, breezeway_auth
 /// Hands the model in use to those who use it.
 pub(crate) struct Embedder {
     pub(crate) now: Live<Embedding>,
+    /// What [`OwnEmbedding`] answers.
+    pub(crate) own: Live<Option<OwnModel>>,
     /// Held by whoever changes the model.
     pub(crate) turn: Mutex<()>,
     pub(crate) workshop: Workshop,
@@ -151,6 +153,23 @@ pub(crate) struct Embedder {
     pub(crate) retriever: Retriever,
     /// Why there are no vectors, if there are none.
     pub(crate) missing: Live<Option<String>>,
+}
+
+impl OwnEmbedding for Embedder {
+    fn model(&self) -> Option<(String, Arc<dyn EmbeddingModel>)> {
+        self.own.load().as_ref().clone()
+    }
+}
+
+/// A model that runs here, under its name.
+type OwnModel = (String, Arc<dyn EmbeddingModel>);
+
+/// The model, unless it is a service's: that is asked with this server's key, which is not everybody's.
+pub(crate) fn own_model(embedding: &Embedding, model: Option<&Arc<dyn EmbeddingModel>>) -> Option<OwnModel> {
+    match embedding {
+        Embedding::Local(_) | Embedding::Model(_) => Some((embedding.names().1, model?.clone())),
+        Embedding::None | Embedding::OpenAi(_) | Embedding::Ollama(_) => None,
+    }
 }
 
 impl Embedder {
@@ -169,7 +188,7 @@ impl Embedder {
     ) -> Result<(), breezeway_retrieval::Error> {
         let _turn = self.turn.lock().await;
         match self.now.load().as_ref() {
-            Embedding::Local(_) => self.hand_over(model).await,
+            now @ Embedding::Local(_) => self.hand_over(now, model).await,
             _ => Ok(()),
         }
     }
@@ -181,9 +200,14 @@ impl Embedder {
         }
     }
 
-    async fn hand_over(&self, model: Arc<dyn EmbeddingModel>) -> Result<(), breezeway_retrieval::Error> {
+    async fn hand_over(
+        &self,
+        embedding: &Embedding,
+        model: Arc<dyn EmbeddingModel>,
+    ) -> Result<(), breezeway_retrieval::Error> {
         // The search first: it has to read the vectors there are, and until it has, it goes on as before.
         self.retriever.set_model(Some(model.clone())).await?;
+        self.own.store(own_model(embedding, Some(&model)));
         self.ingestor.set_model(Some(model));
         self.missing.store(None);
         Ok(())
@@ -243,7 +267,7 @@ impl Embedder {
         }
         let kept = write(&embedding, &self.sealer)
             .map_err(|error| StoreError::failed("seal a key for embeddings", error))?;
-        self.hand_over(model)
+        self.hand_over(&embedding, model)
             .await
             .map_err(|error| StoreError::failed("go over to an embedding model", error))?;
         self.now.store(embedding);

@@ -24,3 +24,4 @@ mod sweeps;
 mod trusted;
 mod usage;
 mod users;
+mod v1;

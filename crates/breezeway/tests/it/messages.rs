@@ -200,7 +200,6 @@ async fn refusals_are_not_in_anthropics_shape() {
     upstreams.openai.queue(UPSTREAM, Reply::json(429, &error).header("retry-after", "3"));
     let busy = ada.post(MESSAGES, ask("gpt-small")).await;
     assert_eq!((busy.status, busy.json(), busy.header("retry-after")), (429, error, "3"));
-    assert_eq!(ada.post("/v1/messages", ask("gpt-small")).await.status, 404);
 }
 
 #[tokio::test]
@@ -211,18 +210,33 @@ async fn tokens_are_counted_by_the_upstream() {
     let asked = "/v1/messages/count_tokens";
 
     upstreams.openai.queue(asked, Reply::json(200, &json!({"input_tokens": 7})));
-    assert_eq!(ada.post(count, ask("gpt-small")).await.json(), json!({"input_tokens": 7}));
-    upstreams.openai.queue(asked, Reply::json(404, &json!({"error": "no such path"})));
+    let counted = ada.post(count, ask("gpt-small")).await;
+    assert_eq!((counted.json(), counted.header("x-breezeway-estimated")), (json!({"input_tokens": 7}), ""));
+    upstreams.openai.queue(asked, Reply::json(400, &json!({"error": "no messages"})));
     assert_snapshot!(ada.post("/api/message/count_tokens", ask("gpt-small")).await.summary(), @r#"
-    404 Not Found
-    {"detail":{"error":"no such path"}}
+    400 Bad Request
+    {"detail":{"error":"no messages"}}
     "#);
-    assert_snapshot!(ada.post(count, ask("llama3.2:latest")).await.summary(), @r#"
-    404 Not Found
-    {"detail":"Model 'llama3.2:latest' was not found"}
-    "#);
-    assert_snapshot!(ada.post(count, json!({})).await.summary(), @r#"
-    404 Not Found
-    {"detail":"Model '' was not found"}
-    "#);
+    for body in [json!({}), ask("nothing")] {
+        assert_eq!(ada.post(count, body).await.status, 404);
+    }
+    let used = ada.get("/api/v1/usage?group_by=model").await.json();
+    assert_eq!(used["rows"][0]["input_tokens"], 0, "what is counted is not used: {used}");
+}
+
+#[tokio::test]
+async fn tokens_are_estimated_where_nobody_counts_them() {
+    let (server, _upstreams) = TestServer::with_upstreams().await;
+    let ada = server.sign_up("ada").await;
+    let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A".repeat(9_000)}});
+
+    for model in ["gpt-small", "llama3.2"] {
+        let counted = ada.post("/v1/messages/count_tokens", ask(model)).await;
+
+        assert_eq!((counted.status, counted.header("x-breezeway-estimated")), (200, "true"), "{model}");
+        assert!(counted.json()["input_tokens"].as_u64().unwrap() > 0);
+    }
+    let body = json!({"model": "llama3.2", "messages": [{"role": "user", "content": [image]}]});
+    let counted = ada.post("/v1/messages/count_tokens", body).await.json();
+    assert!((700..900).contains(&counted["input_tokens"].as_u64().unwrap()), "{counted}");
 }

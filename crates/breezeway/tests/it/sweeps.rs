@@ -32,6 +32,9 @@ pub(crate) struct Things {
     file: String,
     collection: String,
     model: String,
+    chat: String,
+    share: String,
+    folder: String,
     openai: String,
     ollama: String,
 }
@@ -47,6 +50,9 @@ impl Things {
             file: unknown(),
             collection: unknown(),
             model: unknown(),
+            chat: unknown(),
+            share: unknown(),
+            folder: unknown(),
             openai: unknown(),
             ollama: unknown(),
         }
@@ -101,6 +107,17 @@ impl Things {
             let added = maker.post(&add, json!({"file_id": things.file})).await;
             assert_eq!(added.status, 200, "{}", added.summary());
         }
+        if mentions("/chats/{id}") || mentions("{share_id}") {
+            let form = json!({"chat": {"title": "Trams"}});
+            things.chat = text(maker.post("/api/v1/chats/new", form).await.json());
+        }
+        if mentions("{share_id}") {
+            let shared = maker.post(&format!("/api/v1/chats/{}/share", things.chat), ()).await;
+            things.share = shared.json()["share_id"].as_str().unwrap().to_owned();
+        }
+        if mentions("/folders/{id}") || mentions("/folder/{id}") {
+            things.folder = text(maker.post("/api/v1/folders/", json!({"name": "Rails"})).await.json());
+        }
         if mentions("/api/v1/models/model") {
             let model = json!({
                 "id": model, "name": "Zed", "base_model_id": "gpt-small", "meta": {}, "params": {},
@@ -116,12 +133,15 @@ impl Things {
         let id = match text {
             _ if text.contains("/groups/") => &self.group,
             _ if text.contains("/api_keys/") => &self.key,
+            _ if text.contains("/folders/") || text.contains("/folder/{id}") => &self.folder,
+            _ if text.contains("/chats/") => &self.chat,
             _ if text.contains("/users/") => &self.user,
             _ if text.contains("/files/") && !text.contains("/knowledge/") => &self.file,
             _ if text.contains("/knowledge/") => &self.collection,
             _ => "unknown",
         };
         text.replace("{id}", id)
+            .replace("{share_id}", &self.share)
             .replace("{name}", "sky.txt")
             .replace("{index}", "0")
             .replace("{provider}", "oidc")
@@ -184,7 +204,7 @@ async fn every_operation_refuses_a_stranger_unless_it_is_open() {
         let answer = call(&stranger, row, &Things::unknown()).await;
 
         let expected = "401 Unauthorized\n{\"detail\":\"Not authenticated\"}";
-        assert_eq!(answer.summary(), expected, "{} {}", row.method, row.path);
+        assert_eq!(answer.refusal(), expected, "{} {}", row.method, row.path);
     }
 }
 
@@ -197,7 +217,7 @@ async fn every_operation_refuses_who_waits_for_an_admin_unless_it_is_for_them() 
     for row in
         rows().iter().filter(|row| !matches!(row.access, Access::Open | Access::Waiting | Access::Human))
     {
-        let shown = call(&eve, row, &Things::unknown()).await.summary();
+        let shown = call(&eve, row, &Things::unknown()).await.refusal();
 
         assert_eq!(shown, expected, "{} {}", row.method, row.path);
     }

@@ -16,7 +16,7 @@ const PICTURE: u64 = 765;
 const MESSAGE: u64 = 4;
 
 /// Tokens that a request puts in.
-pub(super) fn estimated_input(request: &Map<String, Value>) -> u64 {
+pub(crate) fn estimated_input(request: &Map<String, Value>) -> u64 {
     READ.iter().filter_map(|field| request.get(*field)).map(tokens).sum()
 }
 

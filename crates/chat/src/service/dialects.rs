@@ -11,7 +11,7 @@ use breezeway_wire::ChatRequest;
 use serde_json::{Map, Value};
 
 use super::{Answer, ChatRouter, model_of};
-use crate::{Error, Result, own::OWN_FIELDS};
+use crate::{Error, Result, metered::estimated_input, own::OWN_FIELDS};
 
 /// An answer to a request in a dialect that not every upstream speaks.
 pub enum Spoken {
@@ -37,21 +37,44 @@ impl ChatRouter {
         request: Map<String, Value>,
         as_chat: impl FnOnce(Map<String, Value>) -> Result<ChatRequest, E>,
     ) -> Result<Spoken, E> {
-        let route = self.registry.resolve(principal, model_of(&request)?).map_err(Error::from)?;
-        let now = self.registry.clock().now();
-        if may_speak(&route, &request) && !self.silent.knows(&route.connection.url, path, now) {
-            let mut asked = request.clone();
-            asked.insert("model".into(), route.upstream_model.as_str().into());
-            match self.metered.relay(principal, &route, path, asked).await {
-                Ok(reply) => return Ok(Spoken::Natively(reply)),
-                Err(Error::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. })) => {
-                    self.silent.note(&route.connection.url, path, now);
-                }
-                Err(other) => return Err(other.into()),
-            }
+        if let Some(reply) = self.speak_natively(principal, path, &request).await? {
+            return Ok(Spoken::Natively(reply));
         }
         let chat = as_chat(request)?;
         Ok(Spoken::AsChat(self.complete(principal, chat).await?))
+    }
+
+    /// The answer of the upstream itself at `path` of its own API; `None` if it is not known to have
+    /// that path, or if the request is one that needs something of ours.
+    ///
+    /// # Errors
+    /// As for [`complete`](Self::complete).
+    pub async fn speak_natively(
+        &self,
+        principal: &Principal,
+        path: &str,
+        request: &Map<String, Value>,
+    ) -> Result<Option<UpstreamReply>> {
+        let route = self.registry.resolve(principal, model_of(request)?)?;
+        let now = self.registry.clock().now();
+        if !may_speak(&route, request) || self.silent.knows(&route.connection.url, path, now) {
+            return Ok(None);
+        }
+        let mut asked = request.clone();
+        asked.insert("model".into(), route.upstream_model.as_str().into());
+        match self.metered.relay(principal, &route, path, asked).await {
+            Ok(reply) => Ok(Some(reply)),
+            Err(Error::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. })) => {
+                self.silent.note(&route.connection.url, path, now);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The tokens of a request, roughly, where nobody else counts them.
+    pub fn estimate(&self, request: &ChatRequest) -> u64 {
+        estimated_input(request.as_map())
     }
 }
 

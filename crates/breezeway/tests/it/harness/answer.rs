@@ -48,6 +48,17 @@ impl Answer {
         summary
     }
 
+    /// The same of a refusal, without the shape that its dialect puts around it.
+    pub(crate) fn refusal(&self) -> String {
+        match serde_json::from_slice::<Value>(&self.body) {
+            Ok(body) if body["error"]["message"].is_string() => {
+                let body = serde_json::json!({"detail": body["detail"]}).to_string().into();
+                Self { body, ..self.clone() }.summary()
+            }
+            _ => self.summary(),
+        }
+    }
+
     fn shown(&self) -> String {
         match serde_json::from_slice::<Value>(&self.body) {
             // What fits a line stays on one.

@@ -131,7 +131,7 @@ async fn a_key_for_one_endpoint_reaches_no_other_operation() {
             } else {
                 let expected = "403 Forbidden\n{\n  \"detail\": \"You do not have permission to access this \
                                 resource. Please contact your administrator for assistance.\"\n}";
-                assert_eq!(answer.summary(), expected, "{name}");
+                assert_eq!(answer.refusal(), expected, "{name}");
             }
         }
     }

@@ -82,7 +82,7 @@ fn post(access: Access, path: &'static str, body: Value) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [service(), auths(), users(), groups(), models(), chats(), openai(), files(), knowledge(), retrieval()]
+    [service(), auths(), users(), groups(), models(), chats(), v1(), openai(), files(), knowledge(), retrieval()]
         .into_iter()
         .flatten()
         .collect()
@@ -234,8 +234,7 @@ fn chats() -> Vec<Row> {
     let ask =
         json!({"model": "gpt-small", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]});
     let embed = json!({"model": "gpt-small", "input": ["a"]});
-    // An upstream that cannot count says so.
-    let count = |path| post(User, path, json!({"model": "llama3.2", "messages": []})).refused(404);
+    let count = |path| post(User, path, json!({"model": "llama3.2", "messages": []}));
     vec![
         post(User, "/api/chat/completions", ask.clone()),
         post(User, "/api/v1/chat/completions", ask.clone()),
@@ -248,6 +247,22 @@ fn chats() -> Vec<Row> {
         count("/api/message/count_tokens"),
         post(User, "/api/embeddings", embed.clone()),
         post(User, "/api/v1/embeddings", embed),
+    ]
+}
+
+fn v1() -> Vec<Row> {
+    use Access::User;
+
+    let ask =
+        json!({"model": "gpt-small", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]});
+    vec![
+        get(User, "/v1/models"),
+        get(User, "/v1/models/{*path}").refused(404),
+        post(User, "/v1/chat/completions", ask.clone()),
+        post(User, "/v1/completions", json!({"model": "gpt-small", "prompt": "hello"})),
+        post(User, "/v1/embeddings", json!({"model": "gpt-small", "input": ["a"]})),
+        post(User, "/v1/messages", ask.clone()),
+        post(User, "/v1/messages/count_tokens", ask),
     ]
 }
 
