@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tracing::error;
 
 mod domain;
+mod saved;
 
 /// Who the caller is is known, and that is not enough.
 pub(crate) const ACCESS_PROHIBITED: &str =

@@ -31,8 +31,15 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The lists whose path ends in a slash, which is easily forgotten.
-const LISTS: [&str; 5] =
-    ["/api/v1/auths", "/api/v1/files", "/api/v1/groups", "/api/v1/knowledge", "/api/v1/users"];
+const LISTS: [&str; 7] = [
+    "/api/v1/auths",
+    "/api/v1/chats",
+    "/api/v1/files",
+    "/api/v1/folders",
+    "/api/v1/groups",
+    "/api/v1/knowledge",
+    "/api/v1/users",
+];
 
 /// Answer a list's path without its slash like the one with it; nobody serves any other.
 async fn either_way(router: Router, mut request: Request) -> Response {
@@ -69,11 +76,13 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::configs::router())
         .merge(routes::usage::router())
         .merge(routes::audit::router())
+        .merge(routes::folders::router())
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES.min(max_body_bytes)));
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(forms)
         .merge(routes::models::router())
         .merge(routes::chat::router())
+        .merge(routes::chats::router())
         .merge(routes::messages::router())
         .merge(routes::embeddings::router())
         .merge(routes::openai::router())

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use breezeway_auth::{AuditLog, Auth};
-use breezeway_chat::ChatRouter;
+use breezeway_chat::{ChatRouter, history::SavedChats};
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_registry::{Connection, Registry};
@@ -104,6 +104,8 @@ pub struct ApiParts {
     pub connections: Arc<dyn Connections>,
     /// Chats.
     pub chat: ChatRouter,
+    /// Chats that are kept.
+    pub saved: SavedChats,
     /// Files and collections.
     pub library: Library,
     /// Reading texts, and how far files have come.

@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod chats;
 pub(crate) mod files;
 pub(crate) mod grants;
 pub(crate) mod groups;

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings, SignOn};
 use breezeway_auth::{AccountStore, AuditLog, Auth, Sealer};
-use breezeway_chat::{ChatRouter, ContextSource};
+use breezeway_chat::{
+    ChatRouter, ContextSource,
+    history::{ChatStore, SavedChats},
+};
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
 use breezeway_ingest::{IngestConfig, Ingestor};
 use breezeway_knowledge::{BlobStore, ChunkStore, FsBlobs, Library, LibraryStore};
@@ -85,6 +88,8 @@ impl Builder {
         let models: Arc<dyn ModelStore> = shared.clone();
         let ledger: Arc<dyn LedgerStore> = shared.clone();
         let audit = AuditLog::new(shared.clone(), clock.clone());
+        let chats: Arc<dyn ChatStore> = shared.clone();
+        let saved = SavedChats::new(chats, clock.clone());
         let accounts = accounts.unwrap_or(shared);
 
         let auth =
@@ -228,6 +233,7 @@ impl Builder {
             registry: registry.clone(),
             connections: Arc::new(keeper),
             chat: chat.clone(),
+            saved: saved.clone(),
             library: library.clone(),
             ingestor: ingestor.clone(),
             retriever: retriever.clone(),
@@ -246,6 +252,7 @@ impl Builder {
             meter,
             registry,
             chat,
+            saved,
             library,
             ingestor,
             retriever,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Router, middleware::from_fn};
 use breezeway_api::ApiState;
 use breezeway_auth::{AuditLog, Auth};
-use breezeway_chat::ChatRouter;
+use breezeway_chat::{ChatRouter, history::SavedChats};
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_middleware::{InvalidConfig, MiddlewareConfig, Stack};
@@ -51,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) meter: Meter,
     pub(crate) registry: Registry,
     pub(crate) chat: ChatRouter,
+    pub(crate) saved: SavedChats,
     pub(crate) library: Library,
     pub(crate) ingestor: Ingestor,
     pub(crate) retriever: Retriever,
@@ -101,6 +102,11 @@ impl Breezeway {
     /// Chats, without a socket.
     pub fn chat(&self) -> &ChatRouter {
         &self.0.chat
+    }
+
+    /// Chats that are kept.
+    pub fn saved(&self) -> &SavedChats {
+        &self.0.saved
     }
 
     /// Files and collections.

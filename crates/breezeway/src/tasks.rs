@@ -34,6 +34,8 @@ impl Background {
         let parts = breezeway.clone();
         background.run("drain", async move { parts.chat().run().await });
         let parts = breezeway.clone();
+        background.run("chats", async move { parts.saved().run().await });
+        let parts = breezeway.clone();
         background.run("ingest", async move { parts.parts().ingestor.run().await });
         let parts = breezeway.clone();
         background.run("retrieval", async move { parts.retriever().run().await });
@@ -68,6 +70,9 @@ impl Background {
             self.tracker.wait().await;
             if let Err(error) = self.breezeway.auth().flush().await {
                 warn!(error = %error, kind = ?error.kind(), "The times of last use were not written");
+            }
+            if let Err(error) = self.breezeway.saved().flush().await {
+                warn!(error = %error, "The last answers were not written into their chats");
             }
             if let Err(error) = self.breezeway.audit().flush().await {
                 warn!(error = %error, "The last entries of the audit log were not written");

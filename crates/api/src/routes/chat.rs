@@ -5,14 +5,18 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use breezeway_chat::Answer;
+use breezeway_chat::{
+    Answer, Error,
+    history::{Draft, SavedError},
+};
+use breezeway_core::Principal;
 use breezeway_wire::ChatRequest;
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    error::{ApiError, ApiResult, NOT_FOUND},
+    error::{ApiError, ApiResult},
     extract::{Admin, JsonObject, Path, Verified},
     sse,
     state::ApiState,
@@ -40,9 +44,9 @@ pub(super) async fn complete(
     Verified(principal): Verified,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    known_chat(&body)?;
-    let answer = state.chat.complete(&principal, ChatRequest::new(body)).await?;
-    Ok(response(answer))
+    let draft = begin(&state, &principal, &body).await?;
+    let answer = state.chat.complete(&principal, ChatRequest::new(body)).await;
+    Ok(response(kept(draft, answer)?))
 }
 
 /// Answer a chat, whole or streamed.
@@ -86,13 +90,31 @@ async fn stop_task(_: Admin, _: Path<String>) -> ApiError {
     ApiError::not_found()
 }
 
-/// Chats are not kept here, so a chat id that is not temporary names none.
-fn known_chat(body: &Map<String, Value>) -> ApiResult<()> {
-    match body.get("chat_id").and_then(Value::as_str) {
-        Some(id) if !id.is_empty() && !id.starts_with("local:") => {
-            Err(ApiError::new(http::StatusCode::NOT_FOUND, NOT_FOUND))
+/// The turn of the saved chat that a request belongs to. Chats whose ids begin with `local:` are kept by
+/// their clients and nowhere else.
+async fn begin(
+    state: &ApiState,
+    principal: &Principal,
+    body: &Map<String, Value>,
+) -> ApiResult<Option<Draft>> {
+    let chat = body.get("chat_id").and_then(Value::as_str);
+    let Some(chat) = chat.filter(|id| !id.is_empty() && !id.starts_with("local:")) else { return Ok(None) };
+    match state.saved.begin(principal, chat, body).await {
+        Ok(draft) => Ok(Some(draft)),
+        Err(SavedError::NoSuchChat) => Err(ApiError::not_found()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Have an answer kept in its saved chat, if it has one.
+fn kept(draft: Option<Draft>, answer: Result<Answer, Error>) -> Result<Answer, Error> {
+    match (draft, answer) {
+        (Some(draft), Ok(answer)) => Ok(draft.watch(answer)),
+        (Some(draft), Err(error)) => {
+            draft.refuse(&error);
+            Err(error)
         }
-        _ => Ok(()),
+        (None, answer) => answer,
     }
 }
 

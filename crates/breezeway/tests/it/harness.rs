@@ -91,6 +91,13 @@ impl TestServer {
         self.background = Some(self.breezeway.spawn());
     }
 
+    /// End the background work as a shutdown does.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(background) = self.background.take() {
+            background.shutdown(std::time::Duration::from_secs(20)).await;
+        }
+    }
+
     /// Let time pass.
     pub(crate) fn pass(&self, seconds: i64) {
         let now = self.now.fetch_add(seconds, Ordering::SeqCst) + seconds;

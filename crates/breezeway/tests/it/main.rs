@@ -3,6 +3,7 @@
 mod audit;
 mod auths;
 mod chat;
+mod chats;
 mod configs;
 mod departure;
 mod embeddings;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use breezeway_core::{ChatId, Clock, FolderId, Principal, ShareId, StoreError, UserId};
+use breezeway_core::{ChatId, Classify, Clock, ErrorKind, FolderId, Principal, ShareId, StoreError, UserId};
 use serde_json::{Map, Value};
 use tokio::{
     sync::{Mutex as Writer, Notify, OwnedSemaphorePermit, Semaphore},
@@ -62,6 +62,18 @@ pub enum SavedError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Classify for SavedError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchChat | Self::NoSuchFolder => ErrorKind::NotFound,
+            Self::TooLarge => ErrorKind::TooLarge,
+            Self::Busy => ErrorKind::Overloaded,
+            Self::KeyNarrowed | Self::ReadOnlyKey => ErrorKind::Forbidden,
+            Self::Store(failure) => failure.kind(),
+        }
+    }
 }
 
 type Result<T, E = SavedError> = std::result::Result<T, E>;

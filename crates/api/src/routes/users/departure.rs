@@ -17,8 +17,8 @@ use crate::{
 /// Who is to have what the account had.
 #[derive(Deserialize, IntoParams)]
 pub(super) struct DeleteQuery {
-    /// The id of another account, which is to have the files, collections and custom models. Without it
-    /// they are deleted.
+    /// The id of another account, which is to have the files, collections, custom models and saved chats.
+    /// Without it they are deleted.
     transfer_to: Option<String>,
 }
 
@@ -42,6 +42,7 @@ pub(super) async fn delete(
     if let Some(keeper) = state.auth.begin_departure(&id, &admin.user).await? {
         state.library.depart(&id, heir.as_ref()).await?;
         state.registry.depart(&id, heir.as_ref(), &keeper).await?;
+        state.saved.depart(&id, heir.as_ref()).await.map_err(|failure| ApiError::from_store(&failure))?;
     }
     let email = state.auth.account(&id).map(|account| account.email.clone());
     if state.auth.delete_account(&id).await? {

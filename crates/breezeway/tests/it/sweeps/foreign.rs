@@ -33,6 +33,9 @@ impl Things {
             key: id(),
             // Pictures are drawn with the first letter.
             model: format!("a{}", id()),
+            chat: id(),
+            share: id(),
+            folder: id(),
             openai: String::new(),
             ollama: String::new(),
         }
@@ -40,10 +43,19 @@ impl Things {
 
     /// A text without the ids.
     fn without_ids(&self, text: &str) -> String {
-        [&self.user, &self.group, &self.file, &self.collection, &self.key, &self.model]
-            .into_iter()
-            .filter(|id| *id != "unknown")
-            .fold(text.to_owned(), |text, id| text.replace(id.as_str(), "[id]"))
+        [
+            &self.user,
+            &self.group,
+            &self.file,
+            &self.collection,
+            &self.key,
+            &self.model,
+            &self.chat,
+            &self.folder,
+        ]
+        .into_iter()
+        .filter(|id| *id != "unknown")
+        .fold(text.to_owned(), |text, id| text.replace(id.as_str(), "[id]"))
     }
 }
 

@@ -82,7 +82,7 @@ fn post(access: Access, path: &'static str, body: Value) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [service(), auths(), users(), groups(), models(), chats(), v1(), openai(), files(), knowledge(), retrieval()]
+    [service(), auths(), users(), groups(), models(), chats(), saved(), v1(), openai(), files(), knowledge(), retrieval()]
         .into_iter()
         .flatten()
         .collect()
@@ -263,6 +263,55 @@ fn v1() -> Vec<Row> {
         post(User, "/v1/embeddings", json!({"model": "gpt-small", "input": ["a"]})),
         post(User, "/v1/messages", ask.clone()),
         post(User, "/v1/messages/count_tokens", ask),
+    ]
+}
+
+fn saved() -> Vec<Row> {
+    use Access::User;
+
+    let chat = json!({"chat": {"title": "Trams", "history": {"messages": {}, "currentId": null}}});
+    let tag = json!({"name": "Long Reads"});
+    let untag = |path| Row { body: Body::Json(tag.clone()), ..delete(User, path) };
+    vec![
+        post(User, "/api/v1/chats/new", chat.clone()),
+        get(User, "/api/v1/chats/"),
+        get(User, "/api/v1/chats/list").query("?page=1"),
+        get(User, "/api/v1/chats/search").query("?text=tram&page=1"),
+        get(User, "/api/v1/chats/pinned"),
+        get(User, "/api/v1/chats/archived"),
+        get(User, "/api/v1/chats/all"),
+        get(User, "/api/v1/chats/all/archived"),
+        get(User, "/api/v1/chats/all/tags"),
+        get(User, "/api/v1/chats/tags"),
+        post(User, "/api/v1/chats/tags", tag.clone()),
+        get(User, "/api/v1/chats/folder/{id}/list"),
+        post(User, "/api/v1/chats/archive/all", Value::Null),
+        post(User, "/api/v1/chats/unarchive/all", Value::Null),
+        post(User, "/api/v1/chats/import", json!({"chats": [chat.clone()]})),
+        get(User, "/api/v1/chats/share/{share_id}"),
+        post(User, "/api/v1/chats/{share_id}/clone/shared", Value::Null),
+        get(User, "/api/v1/chats/{id}"),
+        post(User, "/api/v1/chats/{id}", chat),
+        post(User, "/api/v1/chats/{id}/archive", Value::Null),
+        post(User, "/api/v1/chats/{id}/pin", Value::Null),
+        get(User, "/api/v1/chats/{id}/pinned"),
+        post(User, "/api/v1/chats/{id}/folder", json!({"folder_id": null})),
+        post(User, "/api/v1/chats/{id}/clone", json!({"title": "Trams again"})),
+        post(User, "/api/v1/chats/{id}/share", Value::Null),
+        delete(User, "/api/v1/chats/{id}/share"),
+        get(User, "/api/v1/chats/{id}/tags"),
+        post(User, "/api/v1/chats/{id}/tags", tag.clone()),
+        untag("/api/v1/chats/{id}/tags"),
+        delete(User, "/api/v1/chats/{id}/tags/all"),
+        delete(User, "/api/v1/chats/{id}"),
+        delete(User, "/api/v1/chats/"),
+        get(User, "/api/v1/folders/"),
+        post(User, "/api/v1/folders/", json!({"name": "Rails"})),
+        get(User, "/api/v1/folders/{id}"),
+        post(User, "/api/v1/folders/{id}/update", json!({"name": "Roads"})),
+        post(User, "/api/v1/folders/{id}/update/parent", json!({"parent_id": null})),
+        post(User, "/api/v1/folders/{id}/update/expanded", json!({"is_expanded": true})),
+        delete(User, "/api/v1/folders/{id}").query("?delete_contents=false"),
     ]
 }
 
