@@ -8,7 +8,7 @@ use breezeway_core::Principal;
 use http::Method;
 
 /// Operations that are `POST` because of their bodies, and change nothing here.
-const READS: [&str; 11] = [
+const READS: [&str; 16] = [
     "/api/chat/completions",
     "/api/v1/chat/completions",
     "/api/v1/messages",
@@ -20,6 +20,11 @@ const READS: [&str; 11] = [
     "/openai/chat/completions",
     "/openai/responses",
     "/api/chat/completed",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
 ];
 
 /// The same with a part that varies behind them.

@@ -390,6 +390,11 @@ async fn a_read_only_key_can_call_what_reads_and_nothing_else() {
     POST /api/message/count_tokens
     POST /api/embeddings
     POST /api/v1/embeddings
+    POST /v1/chat/completions
+    POST /v1/completions
+    POST /v1/embeddings
+    POST /v1/messages
+    POST /v1/messages/count_tokens
     POST /openai/chat/completions
     POST /openai/responses
     POST /api/v1/retrieval/query/doc
@@ -451,6 +456,7 @@ async fn a_key_for_certain_models_finds_no_trace_of_others() {
         ("/api/models", "data", "id", vec!["gpt-small", "llama3.2:latest"]),
         ("/api/v1/models", "data", "id", vec!["gpt-small", "llama3.2:latest"]),
         ("/api/models/base", "data", "id", vec!["gpt-small", "llama3.2:latest"]),
+        ("/v1/models", "data", "id", vec!["gpt-small", "llama3.2:latest"]),
         ("/openai/models", "data", "id", vec!["gpt-small"]),
         ("/openai/models/0", "data", "id", vec!["gpt-small"]),
         ("/ollama/api/tags", "models", "model", vec!["llama3.2:latest"]),
@@ -469,6 +475,9 @@ async fn a_key_for_certain_models_finds_no_trace_of_others() {
     for (path, allowed, forbidden) in [
         ("/api/chat/completions", "gpt-small", "gpt-large"),
         ("/api/v1/messages", "gpt-small", "gpt-large"),
+        ("/v1/chat/completions", "gpt-small", "gpt-large"),
+        ("/v1/completions", "gpt-small", "gpt-large"),
+        ("/v1/messages", "gpt-small", "gpt-large"),
         ("/api/embeddings", "gpt-small", "gpt-large"),
         ("/openai/chat/completions", "gpt-small", "gpt-large"),
         ("/openai/responses", "gpt-small", "gpt-large"),
