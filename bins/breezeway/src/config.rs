@@ -1,5 +1,6 @@
 //! Settings: Open WebUI's names, read once, turned into the plain values the facade takes.
 
+mod fleets;
 mod prices;
 mod sign_on;
 mod source;
@@ -21,7 +22,7 @@ use breezeway::{
         core::Secret,
         embedding_fastembed::{DEFAULT_MODEL, FetchConfig, RuntimeArchive},
         ingest::Extraction,
-        registry::{Connection, ConnectionKind},
+        registry::{BadOption, Connection, ConnectionKind},
         retrieval::Leg,
         upstream::EmbedderConfig,
     },
@@ -218,6 +219,7 @@ fn upstreams(source: &Source, gateway: &mut Config) -> Result<()> {
     }
     gateway.registry.open_to_all = source.flag_or("BYPASS_MODEL_ACCESS_CONTROL", false)?;
     gateway.registry.order = order(source.text("MODEL_ORDER_LIST").as_deref());
+    fleets::read(source, gateway)?;
 
     let keys =
         source.secret("OPENAI_API_KEYS").or_else(|| source.secret("OPENAI_API_KEY")).unwrap_or_default();
@@ -229,7 +231,8 @@ fn upstreams(source: &Source, gateway: &mut Config) -> Result<()> {
     let options = options(source, "OPENAI_API_CONFIGS")?;
     for (index, url) in urls.iter().enumerate().filter(|(_, url)| !url.is_empty()) {
         let key = keys.get(index).copied().filter(|key| !key.is_empty()).map(Secret::from);
-        gateway.connections.push(connection(ConnectionKind::OpenAi, index, url, key, &options));
+        let new = connection(ConnectionKind::OpenAi, index, url, key, &options);
+        gateway.connections.push(new.with_context(|| bad_connection("OPENAI_API_CONFIGS", index))?);
     }
     let urls = source.list("OLLAMA_BASE_URLS", ';').or_else(|| source.list("OLLAMA_BASE_URL", ';'));
     let urls = urls.unwrap_or_else(|| vec![source.text_or("OLLAMA_BASE_URL", OLLAMA_URL)]);
@@ -237,7 +240,8 @@ fn upstreams(source: &Source, gateway: &mut Config) -> Result<()> {
     for (index, url) in urls.iter().enumerate().filter(|(_, url)| !url.is_empty()) {
         let key = of(&options, index, url).and_then(|options| options.get("key")?.as_str().map(Secret::from));
         let url = url.trim_end_matches('/').trim_end_matches("/api");
-        gateway.connections.push(connection(ConnectionKind::Ollama, index, url, key, &options));
+        let new = connection(ConnectionKind::Ollama, index, url, key, &options);
+        gateway.connections.push(new.with_context(|| bad_connection("OLLAMA_API_CONFIGS", index))?);
     }
     Ok(())
 }
@@ -248,9 +252,13 @@ fn connection(
     url: &str,
     key: Option<Secret>,
     options: &Map<String, Value>,
-) -> Connection {
+) -> Result<Connection, BadOption> {
     let own = of(options, index, url).cloned().unwrap_or_default();
     api::connection(kind, index, url.trim_end_matches('/').to_owned(), key, own, true)
+}
+
+fn bad_connection(setting: &str, index: usize) -> String {
+    format!("`{setting}` cannot be used for connection {index}")
 }
 
 /// The options of one connection: keyed by its place, or in older settings by its address.

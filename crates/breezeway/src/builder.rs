@@ -110,8 +110,8 @@ impl Builder {
         }
         let mut connections = kept.unwrap_or_else(|| config.connections.clone());
         for connection in &mut connections {
-            connection.timeout = config.waits.timeout;
-            connection.idle_timeout = config.waits.idle_timeout;
+            connection.timeout = connection.timeout.or(config.waits.timeout);
+            connection.idle_timeout = connection.idle_timeout.or(config.waits.idle_timeout);
             connection.enabled &= match connection.kind {
                 ConnectionKind::OpenAi => config.api.openai_enabled,
                 ConnectionKind::Ollama => config.api.ollama_enabled,

@@ -232,6 +232,22 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_the_file_are_read_as_the_environment_would_write_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("breezeway.toml");
+        let text = "OPENAI_API_BASE_URLS = [\"http://a\", \"http://b\"]\n\
+            [OPENAI_API_CONFIGS.1]\npriority = 1\nmodel_ids = [\"m\"]\n\
+            [BREEZEWAY_MODEL_ALIASES]\nfast = [\"m\", \"n\"]\n";
+        std::fs::write(&path, text).unwrap();
+
+        let read = file(&path).unwrap();
+
+        assert_eq!(read["OPENAI_API_BASE_URLS"], "http://a;http://b");
+        assert_eq!(read["OPENAI_API_CONFIGS"], r#"{"1":{"model_ids":["m"],"priority":1}}"#);
+        assert_eq!(read["BREEZEWAY_MODEL_ALIASES"], r#"{"fast":["m","n"]}"#);
+    }
+
+    #[test]
     fn the_passwords_of_addresses_are_not_shown() {
         for (text, shown) in [
             ("http://ada:hunter2@a/v1;https://b@c:1@d", "http://a/v1;https://d"),

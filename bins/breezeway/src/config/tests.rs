@@ -36,6 +36,25 @@ fn addresses_and_keys_belong_together_by_place() {
 }
 
 #[test]
+fn connections_have_their_place_in_fleets() {
+    let settings = settings(&[
+        ("OPENAI_API_BASE_URLS", "http://one/v1"),
+        ("OPENAI_API_CONFIGS", r#"{"0": {"priority": 2, "weight": 3, "timeout": 9, "max_in_flight": 7}}"#),
+        ("BREEZEWAY_UPSTREAM_ATTEMPTS", "5"),
+        ("BREEZEWAY_UPSTREAM_QUEUE_WAIT", "2.5"),
+        ("BREEZEWAY_MODEL_ALIASES", r#"{"fast": ["a", "b"]}"#),
+    ]);
+
+    let connection = &settings.gateway.connections[0];
+    let routing = &connection.routing;
+    assert_eq!((routing.priority, routing.weight, routing.max_in_flight), (2, 3, Some(7)));
+    assert_eq!(connection.timeout, Some(Duration::from_secs(9)));
+    let registry = &settings.gateway.registry;
+    assert_eq!((registry.fleet.attempts, registry.fleet.queue_wait), (5, Duration::from_millis(2500)));
+    assert_eq!(registry.aliases[0].targets.len(), 2);
+}
+
+#[test]
 fn a_key_alone_means_the_public_address() {
     let settings = settings(&[("OPENAI_API_KEY", "sk-x")]);
 
@@ -63,6 +82,12 @@ fn a_mistake_is_named() {
     assert!(told(&[("RAG_EMBEDDING_ENGINE", "magic")]).contains("magic"));
     assert!(told(&[("BREEZEWAY_ADMIN_EMAIL", "a@b.c")]).contains("BREEZEWAY_ADMIN_PASSWORD"));
     assert!(told(&[("OPENAI_API_CONFIGS", "{")]).contains("OPENAI_API_CONFIGS"));
+    let options = [("OLLAMA_API_CONFIGS", r#"{"0": {"weight": 0}}"#)];
+    assert!(
+        told(&options).contains("`OLLAMA_API_CONFIGS` cannot be used for connection 0: `weight` must be")
+    );
+    assert!(told(&[("BREEZEWAY_MODEL_ALIASES", "fast")]).contains("BREEZEWAY_MODEL_ALIASES"));
+    assert!(told(&[("BREEZEWAY_UPSTREAM_ATTEMPTS", "0")]).contains("BREEZEWAY_UPSTREAM_ATTEMPTS"));
 }
 
 #[test]

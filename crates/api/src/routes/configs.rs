@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{Json as JsonAnswer, extract::State};
 use breezeway_auth::{Action, Target};
 use breezeway_core::Secret;
-use breezeway_registry::{Connection, ConnectionKind};
+use breezeway_registry::{BadOption, Connection, ConnectionKind};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -60,6 +60,10 @@ struct VerifyForm {
     url: String,
     #[serde(default)]
     key: Option<String>,
+    /// Its options, as in the settings.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    config: Option<Map<String, Value>>,
 }
 
 /// The OpenAI-compatible connections, keys hidden but for their last four signs.
@@ -87,16 +91,10 @@ async fn change_openai(
     let new = form.OPENAI_API_BASE_URLS.iter().enumerate().map(|(index, url)| {
         let url = url.trim_end_matches('/').to_owned();
         let given = form.OPENAI_API_KEYS.get(index).map(String::as_str).unwrap_or_default();
-        let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
-        let key = key_of(given, kept)?;
-        Ok(connection(
-            ConnectionKind::OpenAi,
-            index,
-            url,
-            key,
-            options(&form.OPENAI_API_CONFIGS, index),
-            enabled,
-        ))
+        let old = known.iter().find(|connection| connection.url == url);
+        let key = key_of(given, old.and_then(|old| old.key.clone()))?;
+        let options = options(&form.OPENAI_API_CONFIGS, index);
+        new_connection(ConnectionKind::OpenAi, index, url, key, options, enabled, old)
     });
     replace(&state, ConnectionKind::OpenAi, new.collect::<ApiResult<_>>()?).await?;
     report(&trail, &state, ConnectionKind::OpenAi, "openai").await;
@@ -141,9 +139,10 @@ async fn change_ollama(
     let new = form.OLLAMA_BASE_URLS.iter().enumerate().map(|(index, url)| {
         let url = url.trim_end_matches('/').to_owned();
         let options = options(&form.OLLAMA_API_CONFIGS, index);
-        let kept = known.iter().find(|connection| connection.url == url).and_then(|old| old.key.clone());
-        let key = key_of(options.get("key").and_then(Value::as_str).unwrap_or_default(), kept)?;
-        Ok(connection(ConnectionKind::Ollama, index, url, key, options, enabled))
+        let old = known.iter().find(|connection| connection.url == url);
+        let given = options.get("key").and_then(Value::as_str).unwrap_or_default();
+        let key = key_of(given, old.and_then(|old| old.key.clone()))?;
+        new_connection(ConnectionKind::Ollama, index, url, key, options, enabled, old)
     });
     replace(&state, ConnectionKind::Ollama, new.collect::<ApiResult<_>>()?).await?;
     report(&trail, &state, ConnectionKind::Ollama, "ollama").await;
@@ -166,7 +165,8 @@ async fn verify_ollama(
 async fn verify(state: &ApiState, kind: ConnectionKind, form: VerifyForm) -> ApiResult<JsonAnswer<Value>> {
     let key = form.key.filter(|key| !key.is_empty()).map(Secret::from);
     let url = form.url.trim_end_matches('/').to_owned();
-    let connection = connection(kind, 0, url, key, Map::new(), true);
+    let connection = connection(kind, 0, url, key, form.config.unwrap_or_default(), true)
+        .map_err(|bad| refused(&["body", "config", bad.field], &bad))?;
     let answer = state.connections.verify(&connection).await.map_err(|error| match error {
         answered @ breezeway_registry::UpstreamError::Answered { .. } => ApiError::from(answered),
         // The text that clients show when an address does not work.
@@ -199,7 +199,37 @@ fn options(all: &Map<String, Value>, index: usize) -> Map<String, Value> {
     all.get(&index.to_string()).and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
+/// A connection of a form. Headers hold secrets and are not shown, so a form that does not speak of them
+/// leaves an address those it has.
+fn new_connection(
+    kind: ConnectionKind,
+    index: usize,
+    url: String,
+    key: Option<Secret>,
+    options: Map<String, Value>,
+    enabled: bool,
+    old: Option<&std::sync::Arc<Connection>>,
+) -> ApiResult<Connection> {
+    let headers = old.filter(|_| !options.contains_key("headers")).map(|old| old.headers.clone());
+    let form = match kind {
+        ConnectionKind::OpenAi => "OPENAI_API_CONFIGS",
+        ConnectionKind::Ollama => "OLLAMA_API_CONFIGS",
+    };
+    let place = index.to_string();
+    let mut connection = connection(kind, index, url, key, options, enabled)
+        .map_err(|bad| refused(&["body", form, &place, bad.field], &bad))?;
+    connection.headers = headers.unwrap_or(connection.headers);
+    Ok(connection)
+}
+
+fn refused(location: &[&str], bad: &BadOption) -> ApiError {
+    ApiError::invalid("value_error", location, &bad.to_string(), Value::Null)
+}
+
 /// A connection from its address, key and the options object of the API.
+///
+/// # Errors
+/// If an option that means something here cannot be used.
 pub fn connection(
     kind: ConnectionKind,
     index: usize,
@@ -207,33 +237,26 @@ pub fn connection(
     key: Option<Secret>,
     mut options: Map<String, Value>,
     enabled: bool,
-) -> Connection {
+) -> Result<Connection, BadOption> {
     let mut text = |name: &str| {
         let value = options.shift_remove(name)?;
         value.as_str().map(str::to_owned).filter(|text| !text.is_empty())
     };
     let (prefix, connection_type, provider) = (text("prefix_id"), text("connection_type"), text("provider"));
-    let mut list = |name: &str| match options.shift_remove(name) {
-        Some(Value::Array(list)) => list,
+    let tags = match options.shift_remove("tags") {
+        Some(Value::Array(tags)) => tags,
         _ => Vec::new(),
     };
-    let tags = list("tags");
-    let model_ids = list("model_ids").iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
-    let enable = options.shift_remove("enable").and_then(|value| value.as_bool()).unwrap_or(true);
+    let model_ids = said(options.shift_remove("model_ids")).map_or(Some(Vec::new()), texts);
+    let model_ids = model_ids.ok_or(BadOption { field: "model_ids", expected: "a list of texts" })?;
+    let enable = said(options.shift_remove("enable")).map_or(Some(true), |value| value.as_bool());
+    let enable = enable.ok_or(BadOption { field: "enable", expected: "`true` or `false`" })?;
     options.shift_remove("key");
-    let headers: BTreeMap<String, Secret> = match options.shift_remove("headers") {
-        Some(Value::Object(headers)) => headers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, Secret::from(value.as_str()?))))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    Connection {
-        kind,
-        index,
-        url,
-        key,
+    let headers = said(options.shift_remove("headers")).map_or(Some(BTreeMap::new()), secrets);
+    let headers = headers.ok_or(BadOption { field: "headers", expected: "an object of texts" })?;
+    let connection = Connection {
         enabled: enabled && enable,
+        key,
         prefix,
         model_ids,
         tags,
@@ -241,10 +264,23 @@ pub fn connection(
         provider: provider.unwrap_or_default(),
         headers,
         other: options,
-        timeout: None,
-        idle_timeout: None,
-        routing: Default::default(),
-    }
+        ..Connection::new(kind, index, url)
+    };
+    connection.configured()
+}
+
+/// Forms say nothing with `null` and with an empty text too.
+fn said(value: Option<Value>) -> Option<Value> {
+    value.filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+fn texts(value: Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+fn secrets(value: Value) -> Option<BTreeMap<String, Secret>> {
+    let headers = value.as_object()?.iter();
+    headers.map(|(name, value)| Some((name.clone(), Secret::from(value.as_str()?)))).collect()
 }
 
 fn openai_view(state: &ApiState) -> Value {
@@ -281,6 +317,9 @@ fn options_view(connections: &[std::sync::Arc<Connection>]) -> Map<String, Value
             options.insert("prefix_id".into(), connection.prefix.clone().unwrap_or_default().into());
             options.insert("model_ids".into(), connection.model_ids.clone().into());
             options.insert("connection_type".into(), connection.connection_type.clone().into());
+            if !connection.provider.is_empty() {
+                options.insert("provider".into(), connection.provider.clone().into());
+            }
             if connection.kind == ConnectionKind::Ollama {
                 options.insert("key".into(), mask(connection.key.as_ref()).into());
             }

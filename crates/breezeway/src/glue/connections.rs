@@ -30,7 +30,7 @@ fn adapter(connection: &Connection, client: HttpClient, clock: Clock) -> Result<
     })
 }
 
-/// How long connections may take, which is set for all of them alike.
+/// How long connections may take that do not say so themselves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waits {
     /// Longest wait for a whole answer, if there is a limit.
@@ -93,8 +93,8 @@ impl Connections for Keeper {
         let connections: Vec<Connection> = connections
             .into_iter()
             .map(|connection| Connection {
-                timeout: self.waits.timeout,
-                idle_timeout: self.waits.idle_timeout,
+                timeout: connection.timeout.or(self.waits.timeout),
+                idle_timeout: connection.idle_timeout.or(self.waits.idle_timeout),
                 ..connection
             })
             .collect();
@@ -166,7 +166,7 @@ fn read(entry: &Map<String, Value>, sealer: &Sealer, waits: Waits) -> Option<Con
         None => None,
     };
     let headers = entry.get("headers").and_then(Value::as_object).cloned().unwrap_or_default();
-    Some(Connection {
+    let connection = Connection {
         kind: match text("kind")?.as_str() {
             "openai" => ConnectionKind::OpenAi,
             "ollama" => ConnectionKind::Ollama,
@@ -187,9 +187,11 @@ fn read(entry: &Map<String, Value>, sealer: &Sealer, waits: Waits) -> Option<Con
         other: entry.get("other").and_then(Value::as_object).cloned().unwrap_or_default(),
         timeout: waits.timeout,
         idle_timeout: waits.idle_timeout,
-        routing: Default::default(),
         url,
-    })
+        ..Connection::new(ConnectionKind::OpenAi, 0, "")
+    };
+    // One that was kept by a program with other rules still connects.
+    Some(connection.clone().configured().unwrap_or(connection))
 }
 
 fn kind(kind: ConnectionKind) -> &'static str {

@@ -172,3 +172,74 @@ async fn a_connection_that_cannot_be_is_refused_and_changes_nothing() {
     }
     "#);
 }
+
+#[tokio::test]
+async fn options_of_connections_are_checked_kept_and_shown() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up("ada").await;
+    let upstream = ScriptedUpstream::start().await;
+    let form = |options: serde_json::Value| {
+        json!({
+            "OPENAI_API_BASE_URLS": [upstream.openai_url()],
+            "OPENAI_API_KEYS": ["sk-secret-of-the-upstream"],
+            "OPENAI_API_CONFIGS": {"0": options},
+        })
+    };
+
+    let refused = ada.post("/openai/config/update", form(json!({"weight": 0}))).await;
+    let options = json!({"weight": 3, "timeout": 60, "theirs": {"a": 1}, "headers": {"x-team": "blue"}});
+    let changed = ada.post("/openai/config/update", form(options)).await;
+
+    assert_snapshot!(refused.summary(), @r#"
+    422 Unprocessable Entity
+    {
+      "detail": [
+        {
+          "type": "value_error",
+          "loc": [
+            "body",
+            "OPENAI_API_CONFIGS",
+            "0",
+            "weight"
+          ],
+          "msg": "`weight` must be a whole number from 1 to 1000",
+          "input": null
+        }
+      ]
+    }
+    "#);
+    let shown = &changed.json()["OPENAI_API_CONFIGS"]["0"];
+    assert_eq!(
+        (&shown["weight"], &shown["timeout"], &shown["theirs"]),
+        (&3.into(), &60.into(), &json!({"a": 1}))
+    );
+    assert!(!changed.text().contains("blue"), "headers hold secrets");
+
+    // What was shown is sent back, and the headers stay, until they are taken away.
+    let asked = async || {
+        ada.get("/api/models?refresh=true").await;
+        upstream.last_at("/v1/models").header("x-team").map(str::to_owned)
+    };
+    ada.post("/openai/config/update", changed.json()).await;
+    assert_eq!(asked().await.as_deref(), Some("blue"));
+    ada.post("/openai/config/update", form(json!({"headers": {}}))).await;
+    assert_eq!(asked().await, None);
+}
+
+#[tokio::test]
+async fn a_connection_is_tried_with_its_options() {
+    let server = TestServer::start().await;
+    let ada = server.sign_up("ada").await;
+    let verify = async |config: serde_json::Value| {
+        ada.post("/openai/verify", json!({"url": "http://127.0.0.1:9", "key": "k", "config": config})).await
+    };
+
+    let azure = verify(json!({"azure": true, "model_ids": ["gpt-4o"]})).await;
+    let without_models = verify(json!({"azure": true})).await;
+    let anthropic = verify(json!({"provider": "anthropic"})).await;
+
+    assert_eq!(azure.json()["data"][0]["id"], "gpt-4o", "{}", azure.summary());
+    assert_eq!(without_models.json()["detail"][0]["loc"], json!(["body", "config", "model_ids"]));
+    assert_eq!(anthropic.json()["detail"][0]["loc"], json!(["body", "config", "provider"]));
+    assert_eq!((without_models.status, anthropic.status), (422, 422));
+}

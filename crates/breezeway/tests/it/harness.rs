@@ -177,6 +177,7 @@ fn config(folder: &TempDir) -> Config {
 /// A connection with nothing special about it.
 pub(crate) fn connection(kind: ConnectionKind, url: String) -> Connection {
     breezeway::parts::api::connection(kind, 0, url, None, Default::default(), true)
+        .expect("it has no options")
 }
 
 /// A line of an access list.

@@ -7,6 +7,7 @@ mod chats;
 mod configs;
 mod departure;
 mod embeddings;
+mod fleets;
 mod groups;
 mod harness;
 mod health;

@@ -1,0 +1,114 @@
+//! Several connections with one model, through the whole gateway.
+
+use breezeway::parts::registry::{Alias, ConnectionKind};
+use breezeway_testkit::{Reply, ScriptedUpstream};
+use serde_json::{Value, json};
+
+use crate::harness::{TestServer, connection};
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn question(model: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+/// A gateway with two connections that have the same models, the first preferred.
+async fn two(change: impl FnOnce(&mut breezeway::Config)) -> (TestServer, [ScriptedUpstream; 2]) {
+    let upstreams =
+        [ScriptedUpstream::with_models(["m", "n"]).await, ScriptedUpstream::with_models(["m"]).await];
+    let server = TestServer::with(|config| {
+        for (index, upstream) in upstreams.iter().enumerate() {
+            let mut connection = connection(ConnectionKind::OpenAi, upstream.openai_url());
+            connection.index = index;
+            connection.routing.priority = u32::try_from(index).unwrap();
+            config.connections.push(connection);
+        }
+        change(config);
+    })
+    .await;
+    (server, upstreams)
+}
+
+#[tokio::test]
+async fn clients_do_not_notice_that_a_connection_is_out() {
+    let (server, [first, second]) = two(|_| {}).await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    first.always(CHAT, Reply::json(503, &json!({"error": {"message": "maintenance"}})));
+
+    for stream in [false, true] {
+        let mut question = question("m");
+        question["stream"] = stream.into();
+        let answer = ada.post("/api/chat/completions", question).await;
+
+        assert_eq!(answer.status, 200, "{}", answer.summary());
+    }
+
+    assert_eq!(second.received_at(CHAT).len(), 2);
+}
+
+#[tokio::test]
+async fn the_last_connections_own_words_reach_the_client() {
+    let (server, [first, second]) = two(|_| {}).await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    let busy = Reply::json(429, &json!({"error": {"message": "slow down"}})).header("retry-after", "7");
+    first.always(CHAT, busy.clone());
+    second.always(CHAT, busy);
+
+    let answer = ada.post("/api/chat/completions", question("m")).await;
+
+    assert_eq!((answer.status, answer.header("retry-after")), (429, "7"));
+    assert_eq!(answer.json()["error"]["message"], "slow down");
+}
+
+#[tokio::test]
+async fn more_than_a_connection_may_have_is_a_503_that_says_when_to_come_back() {
+    let (server, [first, second]) = two(|config| {
+        for connection in &mut config.connections {
+            (connection.routing.max_in_flight, connection.routing.max_queue) = (Some(1), Some(0));
+        }
+    })
+    .await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    first.always(CHAT, Reply::stall());
+    second.always(CHAT, Reply::stall());
+    let mut hanging = [
+        Box::pin(ada.post("/api/chat/completions", question("m"))),
+        Box::pin(ada.post("/api/chat/completions", question("m"))),
+    ];
+    let [one, other] = &mut hanging;
+    tokio::select! {
+        _ = one => panic!("nothing answers"),
+        _ = other => panic!("nothing answers"),
+        _ = async { tokio::join!(first.wait_for(CHAT), second.wait_for(CHAT)) } => {}
+    }
+
+    let answer = ada.post("/api/chat/completions", question("m")).await;
+
+    insta::assert_snapshot!(answer.summary(), @r#"
+    503 Service Unavailable
+    {"detail":"The upstream has too much to do."}
+    "#);
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn an_alias_is_a_model_to_clients() {
+    let (server, [first, second]) = two(|config| {
+        let id = |text: &str| text.parse().unwrap();
+        config.registry.aliases = vec![Alias { id: id("fast"), targets: vec![id("n"), id("m")] }];
+    })
+    .await;
+    let ada = server.sign_up("ada").await;
+    let models = ada.get("/api/models?refresh=true").await.json();
+    first.always(CHAT, Reply::json(503, &json!({"error": {"message": "maintenance"}})));
+
+    let answer = ada.post("/api/chat/completions", question("fast")).await;
+
+    let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids, ["m", "n", "fast"]);
+    assert_eq!(answer.status, 200, "{}", answer.summary());
+    assert_eq!(second.last_at(CHAT).json()["model"], "m");
+}
