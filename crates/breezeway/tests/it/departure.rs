@@ -23,6 +23,9 @@ struct Scene {
     shared: String,
     eves_file: String,
     adas_file: String,
+    /// A chat of Eve's, in a folder of hers, and the copy of it that she has shared.
+    chat: String,
+    share: String,
 }
 
 fn id_of(answer: &Answer) -> String {
@@ -74,7 +77,25 @@ impl Scene {
         assert_eq!(eve.post("/api/v1/retrieval/process/text", text).await.status, 200);
         overlay(&eve, "eves-model", json!("gpt-small"), json!([grant("group", &group, "read")])).await;
         overlay(&ada, "adas-model", json!("gpt-small"), grants).await;
-        Self { server, _upstreams: upstreams, ada, eve, program, group, notes, shared, eves_file, adas_file }
+        let folder = id_of(&eve.post("/api/v1/folders/", json!({"name": "letters"})).await);
+        let form = json!({"chat": {"title": "On lighthouses"}, "folder_id": folder});
+        let chat = id_of(&eve.post("/api/v1/chats/new", form).await);
+        let sharing = eve.post(&format!("/api/v1/chats/{chat}/share"), ()).await.json();
+        let share = sharing["share_id"].as_str().unwrap().to_owned();
+        Self {
+            server,
+            _upstreams: upstreams,
+            ada,
+            eve,
+            program,
+            group,
+            notes,
+            shared,
+            eves_file,
+            adas_file,
+            chat,
+            share,
+        }
     }
 
     fn account(&self) -> String {
@@ -156,6 +177,7 @@ async fn a_deleted_account_takes_all_that_is_its() {
     let again = scene.server.stranger().signed_in(&ada.post("/api/v1/auths/add", again).await.json());
     assert_eq!(again.get("/api/v1/files/").await.json()["total"], 0);
     assert_eq!(again.get("/api/v1/knowledge/").await.json()["total"], 0);
+    assert_eq!(ada.get(&format!("/api/v1/chats/share/{}", scene.share)).await.status, 401);
 }
 
 #[tokio::test]
@@ -176,6 +198,9 @@ async fn what_a_deleted_account_had_can_be_handed_over() {
         let found = scene.found_in(collection).await;
         assert!(found.contains("Ada writes") && found.contains("Eve writes"), "{found}");
     }
+    let chat = bob.get(&format!("/api/v1/chats/{}", scene.chat)).await.json();
+    let folders = bob.get("/api/v1/folders/").await.json();
+    assert_eq!((&chat["user_id"], &chat["folder_id"]), (&json!(bob.id), &folders[0]["id"]));
     assert_eq!(bob.delete(&format!("/api/v1/files/{}", scene.eves_file)).await.status, 200);
     scene.nothing_dangles().await;
 }
