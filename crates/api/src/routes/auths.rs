@@ -6,10 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use breezeway_auth::{AccountChange, Action, AuthSettings, Error, NewAccount, Session, Target};
-use breezeway_core::{Credential, Principal, Role, Secret};
+use breezeway_core::{Credential, Role, Secret};
 use breezeway_middleware::{CrossSite, FromProxy};
 use http::{HeaderName, HeaderValue, header};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,7 +29,6 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(sign_in))
         .routes(routes!(session))
         .routes(routes!(sign_out))
-        .routes(routes!(create_api_key, show_api_key, delete_api_key))
         .merge(keys::router())
         .routes(routes!(add_account))
         .routes(routes!(change_password))
@@ -86,12 +85,6 @@ struct ChangeProfile {
 #[derive(Deserialize, ToSchema)]
 struct ChangeTimezone {
     timezone: String,
-}
-
-/// The own API key.
-#[derive(Serialize, ToSchema)]
-struct ApiKeyView {
-    api_key: String,
 }
 
 /// Sign up. The first account becomes admin and closes sign-up.
@@ -212,54 +205,6 @@ async fn sign_out(
     let gone = HeaderValue::from_static("token=; HttpOnly; Max-Age=0; Path=/; SameSite=lax");
     response.headers_mut().append(header::SET_COOKIE, gone);
     Ok(response)
-}
-
-/// Make an API key, replacing the one there was.
-#[utoipa::path(
-    post, path = "/api/v1/auths/api_key", tag = "auths",
-    responses((status = 200, body = ApiKeyView), (status = "4XX", description = "refused")),
-)]
-async fn create_api_key(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    trail: Trail,
-) -> ApiResult<JsonAnswer<ApiKeyView>> {
-    let key = state.auth.create_api_key(&principal).await?;
-    trail.report(Action::KeyCreated, unnamed(&principal), Value::Null).await;
-    Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
-}
-
-/// Show the API key.
-#[utoipa::path(
-    get, path = "/api/v1/auths/api_key", tag = "auths",
-    responses((status = 200, body = ApiKeyView), (status = "4XX", description = "refused")),
-)]
-async fn show_api_key(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-) -> ApiResult<JsonAnswer<ApiKeyView>> {
-    let key = state.auth.api_key(&principal).await?;
-    Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
-}
-
-/// Delete the API key.
-#[utoipa::path(
-    delete, path = "/api/v1/auths/api_key", tag = "auths",
-    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
-)]
-async fn delete_api_key(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    trail: Trail,
-) -> ApiResult<JsonAnswer<bool>> {
-    state.auth.delete_api_key(&principal).await?;
-    trail.report(Action::KeyRevoked, unnamed(&principal), Value::Null).await;
-    Ok(JsonAnswer(true))
-}
-
-/// An account's unnamed key, which has the account's id for those who look from outside.
-fn unnamed(principal: &Principal) -> Target {
-    Target::new("api_key", &principal.user)
 }
 
 /// Make an account for somebody.

@@ -1,10 +1,11 @@
-//! `/api/v1/auths/api_keys`: many keys for an account, each with limits of its own.
+//! `/api/v1/auths/api_key` and `/api/v1/auths/api_keys`: the one key of an account that is shown again,
+//! and many with names and limits of their own.
 
 use axum::{Json as JsonAnswer, extract::State, response::IntoResponse};
 use breezeway_auth::{Action, KeyChange, NewKey, Target};
-use breezeway_core::{ApiKeyId, Budget, KeyRules, Limits, UnixTime, UserId};
+use breezeway_core::{ApiKeyId, Budget, KeyRules, Limits, Principal, UnixTime, UserId};
 use http::header;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,6 +19,7 @@ use crate::{
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .routes(routes!(create_api_key, show_api_key, delete_api_key))
         .routes(routes!(create, list))
         .routes(routes!(all))
         .routes(routes!(show, delete))
@@ -116,6 +118,60 @@ struct AllQuery {
     user_id: Option<String>,
     /// From 1; a page has 100 keys.
     page: Option<u64>,
+}
+
+/// The own API key.
+#[derive(Serialize, ToSchema)]
+struct ApiKeyView {
+    api_key: String,
+}
+
+/// Make an API key, replacing the one there was.
+#[utoipa::path(
+    post, path = "/api/v1/auths/api_key", tag = "auths",
+    responses((status = 200, body = ApiKeyView), (status = "4XX", description = "refused")),
+)]
+async fn create_api_key(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    trail: Trail,
+) -> ApiResult<JsonAnswer<ApiKeyView>> {
+    let key = state.auth.create_api_key(&principal).await?;
+    trail.report(Action::KeyCreated, unnamed(&principal), Value::Null).await;
+    Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
+}
+
+/// Show the API key.
+#[utoipa::path(
+    get, path = "/api/v1/auths/api_key", tag = "auths",
+    responses((status = 200, body = ApiKeyView), (status = "4XX", description = "refused")),
+)]
+async fn show_api_key(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+) -> ApiResult<JsonAnswer<ApiKeyView>> {
+    let key = state.auth.api_key(&principal).await?;
+    Ok(JsonAnswer(ApiKeyView { api_key: key.expose().to_owned() }))
+}
+
+/// Delete the API key.
+#[utoipa::path(
+    delete, path = "/api/v1/auths/api_key", tag = "auths",
+    responses((status = 200, body = bool), (status = "4XX", description = "refused")),
+)]
+async fn delete_api_key(
+    State(state): State<ApiState>,
+    Verified(principal): Verified,
+    trail: Trail,
+) -> ApiResult<JsonAnswer<bool>> {
+    state.auth.delete_api_key(&principal).await?;
+    trail.report(Action::KeyRevoked, unnamed(&principal), Value::Null).await;
+    Ok(JsonAnswer(true))
+}
+
+/// An account's unnamed key, which has the account's id for those who look from outside.
+fn unnamed(principal: &Principal) -> Target {
+    Target::new("api_key", &principal.user)
 }
 
 /// Make a key with a name. The answer is the only one that shows it.
