@@ -151,6 +151,11 @@ pub trait ContextSource: Send + Sync + 'static {
         items: &[ContextItem],
         questions: &[String],
     ) -> Result<Vec<Source>, ContextError>;
+
+    /// The collections that the caller may read, to be searched by a model that is given no others.
+    async fn collections(&self, _principal: &Principal) -> Result<Vec<ContextItem>, ContextError> {
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(test)]

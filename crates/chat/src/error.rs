@@ -2,7 +2,7 @@ use breezeway_core::{Classify, ErrorKind};
 use breezeway_registry::UpstreamError;
 use breezeway_usage::Refusal;
 
-use crate::ContextError;
+use crate::{ContextError, ToolsError};
 
 /// The result of a chat.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,6 +26,9 @@ pub enum Error {
     /// The context could not be searched.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// The tools that were asked for cannot be had.
+    #[error(transparent)]
+    Tools(#[from] ToolsError),
     /// The registry failed otherwise.
     #[error(transparent)]
     Registry(breezeway_registry::Error),
@@ -48,6 +51,7 @@ impl Classify for Error {
             Self::Upstream(upstream) => upstream.kind(),
             Self::Limit(refusal) => refusal.kind(),
             Self::Context(context) => context.kind,
+            Self::Tools(tools) => tools.kind(),
             Self::Registry(registry) => registry.kind(),
         }
     }

@@ -12,6 +12,7 @@ mod prompt;
 mod queries;
 mod service;
 mod stream;
+mod tools;
 mod variables;
 
 pub use self::{
@@ -20,4 +21,5 @@ pub use self::{
     error::{Error, Result},
     prompt::DEFAULT_TEMPLATE,
     service::{Answer, ChatConfig, ChatRouter, Noted, QueryGeneration, Spoken},
+    tools::{Tool, ToolFailure, ToolFunction, ToolLimits, ToolSource, ToolsError},
 };

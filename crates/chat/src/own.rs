@@ -3,7 +3,7 @@
 use breezeway_wire::ChatRequest;
 use serde_json::{Map, Value};
 
-use crate::{ContextItem, context::items_of, error::Error};
+use crate::{ContextItem, context::items_of, error::Error, tools::tool_ids};
 
 /// Open WebUI's own fields beside OpenAI's. Strict upstreams refuse what they do not know, and some of
 /// these are nobody else's business.
@@ -38,6 +38,10 @@ pub(crate) struct Own {
     pub(crate) params: Map<String, Value>,
     /// Values for the placeholders of system prompts.
     pub(crate) variables: Map<String, Value>,
+    /// Ids of tools to run here.
+    pub(crate) tool_ids: Vec<String>,
+    /// Whether the model is to search the library itself (`"features": {"knowledge_tool": true}`).
+    pub(crate) knowledge_tool: bool,
 }
 
 impl Own {
@@ -49,6 +53,8 @@ impl Own {
             items: items_of(&take("files")),
             params: object(take("params")),
             variables: object(take("variables")),
+            tool_ids: tool_ids(&take("tool_ids")),
+            knowledge_tool: take("features")["knowledge_tool"] == true,
         };
         fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
         own

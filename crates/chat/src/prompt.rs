@@ -40,13 +40,20 @@ pub(crate) fn augment(request: &mut ChatRequest, sources: &[Source], template: &
 /// One line for each passage. Passages of one source have one id, and ids count up in the order in
 /// which the answer's `sources` bring them, so that a client can find what `[2]` means.
 fn context_of(sources: &[Source]) -> String {
+    context_from(sources, 0)
+}
+
+/// The lines of all sources from the one at `first` on, with the ids they have among all.
+pub(crate) fn context_from(sources: &[Source], first: usize) -> String {
     let mut ids: HashMap<&str, usize> = HashMap::new();
     let mut lines = Vec::new();
-    for source in sources {
+    for (place, source) in sources.iter().enumerate() {
         for passage in &source.passages {
             let next = ids.len() + 1;
             let id = *ids.entry(identity(source, passage)).or_insert(next);
-            lines.push(line(id, source, passage));
+            if place >= first {
+                lines.push(line(id, source, passage));
+            }
         }
     }
     lines.join("\n")

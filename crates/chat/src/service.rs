@@ -2,11 +2,12 @@
 
 mod cached;
 mod dialects;
+mod tooled;
 
 use std::sync::Arc;
 
 use breezeway_core::{ChatId, Live, Principal};
-use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Overlay, Registry, Route, UpstreamReply};
+use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Registry, Route, UpstreamReply};
 use breezeway_usage::Meter;
 use breezeway_wire::{ChatRequest, SystemPosition, openai};
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use crate::{
     own::{Own, check_messages},
     params, prompt, queries,
     stream::AnswerStream,
+    tools::{ToolLimits, ToolSource},
     variables::Variables,
 };
 
@@ -79,6 +81,8 @@ pub struct ChatRouter {
     config: Live<ChatConfig>,
     silent: Silent,
     cache: Option<Cache>,
+    tools: Option<Arc<dyn ToolSource>>,
+    tool_limits: ToolLimits,
 }
 
 impl ChatRouter {
@@ -97,6 +101,8 @@ impl ChatRouter {
             config: Live::new(config),
             silent: Silent::default(),
             cache: None,
+            tools: None,
+            tool_limits: ToolLimits::default(),
         }
     }
 
@@ -134,8 +140,12 @@ impl ChatRouter {
         let route = self.registry.resolve(principal, request.model().ok_or(Error::NoSuchModel)?)?;
         check_messages(&request)?;
         let own = Own::take(&mut request);
+        let items = items_for(&route, &own);
+        // What a library says may be something else next time, even if it says nothing now.
+        let freshness = if items.is_empty() { freshness } else { Freshness::NoStore };
+        let (searched, given) = items.into_iter().partition(|item| own.knowledge_tool && item.is_searched());
         // Before the system prompts go in: those are not what somebody wants to know.
-        let sources = self.sources(principal, &route, &request, &own).await?;
+        let sources = self.sources(principal, &route, &request, given).await?;
 
         let layer = route.overlay.as_ref().map(|overlay| &overlay.params);
         self.apply(principal, &route, &mut request, &own, layer);
@@ -143,10 +153,10 @@ impl ChatRouter {
             let config = self.config.load();
             prompt::augment(&mut request, &sources, &config.rag_template, config.rag_in_system);
         }
-        // What a library says may be something else next time, even if it said nothing now.
-        let asks_library =
-            !own.items.is_empty() || route.overlay.as_ref().is_some_and(|it| has_knowledge(it));
-        let freshness = if asks_library { Freshness::NoStore } else { freshness };
+        if let Some(toolbox) = self.toolbox(principal, &route, &request, &own, searched, &sources).await? {
+            let answer = self.answer_with_tools(principal, &route, request, toolbox).await?;
+            return Ok(Noted { answer, cache: None });
+        }
         self.answer_noting(principal, &route, request, &sources, freshness).await
     }
 
@@ -197,23 +207,15 @@ impl ChatRouter {
         }
     }
 
-    /// What the items of the request and of the model's custom layer have to say.
+    /// What the items have to say.
     async fn sources(
         &self,
         principal: &Principal,
         route: &Route,
         request: &ChatRequest,
-        own: &Own,
+        mut items: Vec<ContextItem>,
     ) -> Result<Vec<Source>> {
         let Some(context) = &self.context else { return Ok(Vec::new()) };
-        let attached =
-            route.overlay.as_ref().map(|overlay| attached_items(&overlay.meta)).unwrap_or_default();
-        let mut items = own.items.clone();
-        for item in attached {
-            if !items.iter().any(|known| known.kind == item.kind) {
-                items.push(item);
-            }
-        }
         // Without messages there is no place to put a source.
         if items.is_empty() || request.messages().is_empty() {
             return Ok(Vec::new());
@@ -290,36 +292,53 @@ impl ChatRouter {
         mut request: ChatRequest,
         sources: &[Source],
     ) -> Result<Answer> {
-        request.set_model(&route.upstream_model);
-        if !request.is_stream() {
-            // Strict upstreams refuse it on a whole answer.
-            request.as_map_mut().shift_remove("stream_options");
-        } else if wants_usage(route) {
-            let options = request.as_map_mut().entry("stream_options").or_insert_with(|| Map::new().into());
-            if let Value::Object(options) = options {
-                options.entry("include_usage").or_insert(Value::Bool(true));
-            }
-        }
-        let sources = (!sources.is_empty()).then(|| sources_json(sources));
-        Ok(match self.metered.chat(principal, route, request).await? {
-            ChatReply::Whole(body) => Answer::Whole(match &sources {
-                Some(sources) => openai::with_sources(body, sources),
-                None => body,
-            }),
-            ChatReply::Stream(frames) => {
-                let first = sources.map(|sources| {
-                    let id = format!("chatcmpl-{}", ChatId::mint());
-                    let now = self.registry.clock().now().seconds();
-                    openai::sources_frame(&id, now, &route.upstream_model, &sources)
-                });
-                Answer::Stream(Box::pin(AnswerStream::new(first, frames)))
-            }
+        finish(route, &mut request);
+        let reply = self.metered.chat(principal, route, request).await?;
+        Ok(match reply {
+            ChatReply::Whole(body) => Answer::Whole(with_sources(body, sources)),
+            ChatReply::Stream(frames) => Answer::Stream(self.behind_sources(route, sources, frames)),
         })
+    }
+
+    /// A stream with the sources in front.
+    fn behind_sources(&self, route: &Route, sources: &[Source], frames: FrameStream) -> FrameStream {
+        let first = (!sources.is_empty()).then(|| {
+            let id = format!("chatcmpl-{}", ChatId::mint());
+            let now = self.registry.clock().now().seconds();
+            openai::sources_frame(&id, now, &route.upstream_model, &sources_json(sources))
+        });
+        Box::pin(AnswerStream::new(first, frames))
     }
 }
 
-fn has_knowledge(overlay: &Overlay) -> bool {
-    !attached_items(&overlay.meta).is_empty()
+/// The last touches to a request.
+fn finish(route: &Route, request: &mut ChatRequest) {
+    request.set_model(&route.upstream_model);
+    if !request.is_stream() {
+        // Strict upstreams refuse it on a whole answer.
+        request.as_map_mut().shift_remove("stream_options");
+    } else if wants_usage(route) {
+        let options = request.as_map_mut().entry("stream_options").or_insert_with(|| Map::new().into());
+        if let Value::Object(options) = options {
+            options.entry("include_usage").or_insert(Value::Bool(true));
+        }
+    }
+}
+
+fn with_sources(body: Bytes, sources: &[Source]) -> Bytes {
+    if sources.is_empty() { body } else { openai::with_sources(body, &sources_json(sources)) }
+}
+
+/// The items of the request and of the model's custom layer.
+fn items_for(route: &Route, own: &Own) -> Vec<ContextItem> {
+    let attached = route.overlay.as_ref().map(|overlay| attached_items(&overlay.meta)).unwrap_or_default();
+    let mut items = own.items.clone();
+    for item in attached {
+        if !items.iter().any(|known| known.kind == item.kind) {
+            items.push(item);
+        }
+    }
+    items
 }
 
 /// Whether the model's custom layer says that its upstream can tell the usage of a stream.

@@ -107,7 +107,7 @@ pub(crate) fn is_deterministic(request: &Map<String, Value>) -> bool {
         Some(Value::Array(list)) => !list.is_empty(),
         Some(_) => true,
     };
-    (says(request) || options.is_some_and(says)) && !DEPENDS.iter().any(|name| depends(name))
+    (says(request) || options.is_some_and(says)) && !DEPENDS.iter().any(depends)
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ impl ChatRouter {
 /// Whether the upstream may have the path, and the request can be handed on as it is.
 fn may_speak(route: &Route, request: &Map<String, Value>) -> bool {
     let is_plain = route.overlay.as_ref().is_none_or(|overlay| {
-        overlay.base.is_none() && overlay.params.is_empty() && !overlay.meta.contains_key("knowledge")
+        let brings = |name: &str| overlay.meta.contains_key(name);
+        overlay.base.is_none() && overlay.params.is_empty() && !brings("knowledge") && !brings("toolIds")
     });
     // Two of our own names are words of these dialects, too.
     let mut own = OWN_FIELDS.iter().filter(|name| !["metadata", "id"].contains(*name));

@@ -3,6 +3,7 @@ mod caching;
 mod hostile;
 mod metering;
 mod routing;
+mod tooling;
 
 use std::{
     sync::{Mutex, PoisonError},
