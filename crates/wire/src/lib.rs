@@ -8,6 +8,7 @@ pub mod anthropic;
 pub mod ndjson;
 pub mod ollama;
 pub mod openai;
+pub mod responses;
 pub mod sse;
 
 mod tally;

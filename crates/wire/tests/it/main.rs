@@ -1,8 +1,10 @@
 //! Conversions as data: each fixture is what comes in, its snapshot beside it what goes out.
 
+mod split;
+
 use std::fs;
 
-use breezeway_wire::{ChatRequest, Frame, Translate, anthropic, ollama, openai};
+use breezeway_wire::{ChatRequest, Frame, Translate, anthropic, ollama, openai, responses};
 use serde_json::{Map, Value};
 
 /// Convert every fixture that matches `pattern` and compare with the snapshot in its folder.
@@ -117,6 +119,34 @@ fn streams_are_put_into_ollamas_dialect() {
     check("ollama_client/stream/*.json", |chunks| {
         let mut translator =
             ollama::client::LineTranslator::new(ollama::client::Form::Chat, told(), || 1_000);
+        let chunks = chunks.as_array().unwrap().iter().map(Frame::json).chain([Frame::done()]);
+        text(&chunks.flat_map(|frame| translator.push(&frame)).collect::<Vec<_>>())
+    });
+}
+
+fn envelope() -> responses::Envelope {
+    let request = serde_json::json!({"model": "m", "temperature": 0.5, "metadata": {"a": "b"}});
+    responses::Envelope::new("resp_0f8fad5b", 1_700_000_000, &object(request))
+}
+
+#[test]
+fn requests_for_responses_are_put_into_chats() {
+    check("responses/request/*.json", |request| {
+        pretty(&responses::chat_request(object(request), &[]).unwrap().into_map().into())
+    });
+}
+
+#[test]
+fn answers_are_put_into_responses() {
+    check("responses/answer/*.json", |answer| {
+        pretty(&responses::response(&object(answer), &envelope()).unwrap())
+    });
+}
+
+#[test]
+fn streams_are_put_into_the_events_of_a_response() {
+    check("responses/stream/*.json", |chunks| {
+        let mut translator = responses::ResponseTranslator::new(envelope());
         let chunks = chunks.as_array().unwrap().iter().map(Frame::json).chain([Frame::done()]);
         text(&chunks.flat_map(|frame| translator.push(&frame)).collect::<Vec<_>>())
     });

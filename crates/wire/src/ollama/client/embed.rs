@@ -32,8 +32,10 @@ pub fn embed_answer(answer: Map<String, Value>, model: &str, single: bool) -> Op
     let Some(Value::Array(mut data)) = answer.remove("data") else { return None };
     // The order is promised, and not kept by all.
     data.sort_by_key(|entry| entry["index"].as_u64().unwrap_or(0));
-    let vectors: Vec<Value> =
-        data.into_iter().map(|mut entry| vector(entry["embedding"].take())).collect::<Option<_>>()?;
+    let vectors: Vec<Value> = data
+        .into_iter()
+        .map(|mut entry| vector(entry.get_mut("embedding")?.take()))
+        .collect::<Option<_>>()?;
     if single {
         return Some(json!({"embedding": vectors.into_iter().next()?}));
     }

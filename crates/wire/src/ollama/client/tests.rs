@@ -117,6 +117,7 @@ fn vectors_come_in_order_however_they_are_written() {
         json!({"embedding": [1]})
     );
     assert_eq!(embed_answer(object(json!({"data": [entry(0, json!("AAA"))]})), "m", true), None);
+    assert_eq!(embed_answer(object(json!({"data": [3]})), "m", false), None);
     assert_eq!(embed_answer(Map::new(), "m", false), None);
 }
 
