@@ -1,40 +1,34 @@
 //! Logs, on standard error, written by a thread of their own: a terminal or a pipe that nobody reads
 //! must not hold up requests, nor two of them each other.
 
-use std::io::{BufWriter, IsTerminal};
+mod lines;
+
+use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt};
+
+pub(crate) use self::lines::Flushing;
 
 /// What the crates below say of themselves concerns only those who ask for it by name: some of it
 /// repeats what they carry, and that is secret.
 const QUIET: &str = "tantivy=warn,ort=warn,hyper=warn,h2=warn,rustls=warn,tower=warn,multer=warn";
 
-/// Lines that may wait for their writer; whoever logs more waits too, and nothing is dropped.
-const LINES: usize = 4096;
-
-/// Keep this as long as something may be logged: dropping it writes what is still waiting.
-#[must_use]
-pub(crate) struct Flushing(#[expect(dead_code, reason = "its drop is what it is for")] WorkerGuard);
-
 /// Install the subscriber. `level` is a level (`INFO`, `debug`, Python's `WARNING` and `CRITICAL` too)
 /// or a filter such as `info,breezeway_ingest=debug`.
 ///
 /// # Errors
-/// If `level` is neither.
+/// If `level` is neither, or there can be no thread for the lines.
 pub(crate) fn install(level: &str, json: bool) -> Result<Flushing> {
-    let (writer, flushing) = NonBlockingBuilder::default()
-        .lossy(false)
-        .buffered_lines_limit(LINES)
-        .finish(BufWriter::new(std::io::stderr()));
-    let lines = fmt().with_env_filter(filter(level)?).with_writer(writer).with_target(false);
+    let filter = filter(level)?;
+    let (writer, flushing) = lines::start(std::io::stderr()).context("cannot start the thread of the log")?;
+    let lines = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // A second subscriber is refused; that can only be a test's own.
     let _ = match json {
         true => lines.json().try_init(),
         false => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
-    Ok(Flushing(flushing))
+    Ok(flushing)
 }
 
 fn filter(level: &str) -> Result<EnvFilter> {
