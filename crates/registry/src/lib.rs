@@ -29,7 +29,7 @@ pub use self::{
     options::{BadOption, Flavour, deployment},
     overlay::{NewOverlay, Overlay},
     script::ScriptedUpstream,
-    service::{Connector, Registry, RegistryConfig, Route},
+    service::{AskedCollection, Connector, Registry, RegistryConfig, Route},
     store::ModelStore,
     upstream::{ByteStream, CatalogEntry, ChatReply, FrameStream, Upstream, UpstreamError, UpstreamReply},
 };

@@ -1,5 +1,6 @@
 //! The registry: which models there are, who may use them, and who serves them.
 
+mod asked;
 mod depart;
 mod overlays;
 mod refresh;
@@ -13,7 +14,8 @@ use std::{
 use breezeway_core::{Clock, Live, ModelId, Principal};
 use tokio::sync::Notify;
 
-use self::refresh::Rounds;
+pub use self::asked::AskedCollection;
+use self::{asked::Desk, refresh::Rounds};
 use crate::{
     Alias, Connection, ConnectionKind, Error, Fleet, FleetConfig, LineStatus, Model, ModelStore, Overlay,
     Result, Upstream,
@@ -88,6 +90,8 @@ pub struct Registry {
     state: Live<State>,
     shared: Arc<Shared>,
     fleets: Arc<fleet::Shared>,
+    /// Collections that can be asked like models.
+    desk: Live<Desk>,
 }
 
 /// Everything a request needs, consistent in itself.
@@ -158,7 +162,8 @@ impl Registry {
         let fleets = Arc::new(fleet::Shared::new(config.fleet.clone(), clock.clone()));
         let setting = Setting { order: &config.order, aliases: &config.aliases, fleets: &fleets };
         let state = Live::new(State::new(endpoints, overlays, setting));
-        Ok(Self { config: Arc::new(config), store, connector, clock, state, shared: Arc::default(), fleets })
+        let (config, shared, desk) = (Arc::new(config), Arc::default(), Live::default());
+        Ok(Self { config, store, connector, clock, state, shared, fleets, desk })
     }
 
     /// The clock it was opened with.
@@ -171,7 +176,8 @@ impl Registry {
         Setting { order, aliases, fleets: &self.fleets }
     }
 
-    /// The models the caller may use, in order, and behind them the aliases for them. From memory.
+    /// The models the caller may use, in order, and behind them the aliases for them and the collections
+    /// that can be asked. From memory.
     pub fn models(&self, principal: &Principal) -> Vec<Arc<Model>> {
         let state = self.state.load();
         let (open, chains) = (self.config.open_to_all, &state.listing.chains);
@@ -181,7 +187,12 @@ impl Registry {
         let chains = self.config.aliases.iter().filter_map(|alias| chains.find(alias.id.as_str()));
         let is_for =
             |chain: &&Chain| chain.targets.iter().any(|target| self.reaches(principal, chain, target));
-        readable.chain(chains.filter(is_for).map(|chain| chain.model.clone())).collect()
+        let mut models: Vec<_> =
+            readable.chain(chains.filter(is_for).map(|chain| chain.model.clone())).collect();
+        let asked = self.asked_models(principal, &state);
+        models.retain(|model| asked.iter().all(|collection| collection.id != model.id));
+        models.extend(asked);
+        models
     }
 
     /// Whether the caller may use a target of an alias: a key that names either of them allows it.
@@ -197,9 +208,13 @@ impl Registry {
 
     /// Where a request of the caller for `model` goes. A name without a tag also finds `:latest`.
     /// Unknown, inactive and forbidden models (or bases) are all `NoSuchModel`. An alias goes to the first
-    /// of its targets that the caller may use and that is not broken.
+    /// of its targets that the caller may use and that is not broken. `knowledge:<name>` is a collection
+    /// (see [`Registry::offer_collections`]), if the caller may read one of that name.
     pub fn resolve(&self, principal: &Principal, model: &str) -> Result<Route> {
         let state = self.state.load();
+        if let Some(route) = self.asked_route(principal, &state, model) {
+            return Ok(route);
+        }
         let route = match state.listing.chains.find(model) {
             Some(chain) => chain.route(|target| self.reaches(principal, chain, target)),
             None => {

@@ -1,5 +1,6 @@
 mod access;
 mod aliases;
+mod asked;
 mod fleets;
 mod overlays;
 mod refreshing;
