@@ -10,6 +10,7 @@ mod own;
 mod params;
 mod prompt;
 mod queries;
+pub mod responses;
 mod service;
 mod stream;
 mod tools;

@@ -101,6 +101,8 @@ ids! {
     FolderId
     /// A saved chat as it was when it was shared.
     ShareId
+    /// A kept answer of the Responses API.
+    ResponseId
 }
 
 #[cfg(test)]

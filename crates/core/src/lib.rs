@@ -16,7 +16,7 @@ pub use self::{
     error::{Classify, ErrorKind, StoreError},
     id::{
         ApiKeyId, ChatId, CollectionId, ConnectionId, FileId, FolderId, GroupId, InvalidId, ModelId,
-        SessionId, ShareId, UserId,
+        ResponseId, SessionId, ShareId, UserId,
     },
     lane::{Lane, LaneConfig, LaneError},
     live::Live,

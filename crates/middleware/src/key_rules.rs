@@ -8,7 +8,7 @@ use breezeway_core::Principal;
 use http::Method;
 
 /// Operations that are `POST` because of their bodies, and change nothing here.
-const READS: [&str; 16] = [
+const READS: [&str; 18] = [
     "/api/chat/completions",
     "/api/v1/chat/completions",
     "/api/v1/messages",
@@ -25,6 +25,9 @@ const READS: [&str; 16] = [
     "/v1/embeddings",
     "/v1/messages",
     "/v1/messages/count_tokens",
+    // With such a key, no answer is kept.
+    "/v1/responses",
+    "/api/v1/responses",
 ];
 
 /// The same with a part that varies behind them.

@@ -67,4 +67,17 @@ BEGIN DELETE FROM chat_texts WHERE rowid = old.number; END;
 
 -- Stored responses.
 
+CREATE TABLE responses (
+    -- In the order they were kept.
+    number INTEGER PRIMARY KEY NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    -- A JSON object: what was answered, and the items of the whole conversation.
+    body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX responses_by_owner ON responses (owner, number);
+CREATE INDEX responses_by_age ON responses (created_at);
+
 -- Tool servers.

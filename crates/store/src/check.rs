@@ -56,6 +56,11 @@ const RULES: &[(&str, &str)] = &[
          AND owner NOT IN (SELECT id FROM accounts)",
     ),
     (
+        "response `{}` belongs to an account that was deleted",
+        "SELECT id FROM responses WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
+         AND owner NOT IN (SELECT id FROM accounts)",
+    ),
+    (
         "chat `{}` belongs to an account that was deleted",
         "SELECT id FROM chats WHERE owner IN (SELECT id FROM departed WHERE kind = 'user') \
          AND owner NOT IN (SELECT id FROM accounts)",

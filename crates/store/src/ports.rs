@@ -8,3 +8,4 @@ mod chats;
 mod chunks;
 mod ledger;
 mod library;
+mod responses;

@@ -29,6 +29,13 @@ async fn the_store_keeps_the_contract_of_the_chat_store() {
 }
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_response_store() {
+    let stores = Stores::new();
+
+    breezeway_chat::responses::conformance::response_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_model_store() {
     let stores = Stores::new();
 
