@@ -68,6 +68,8 @@ const TABLE: &[Row] = &[
     // People are sent to a provider through `upstream`'s client; the port is `auth`'s.
     Row { name: "oidc", may_use: &["core", "auth", "upstream"] },
     Row { name: "embedding-fastembed", may_use: &["core", "embedding"] },
+    // Tool servers are called through `upstream`'s client; the port is `chat`'s.
+    Row { name: "tools", may_use: &["core", "wire", "registry", "chat", "upstream"] },
     // Delivery.
     Row { name: "middleware", may_use: &["core", "auth", "usage"] },
     Row {
@@ -84,6 +86,8 @@ const TABLE: &[Row] = &[
             "retrieval",
             "chat",
             "ollama",
+            // What a tool server is: admins configure them over HTTP.
+            "tools",
             "middleware",
         ],
     },
@@ -105,6 +109,7 @@ const TABLE: &[Row] = &[
             "upstream",
             "ollama",
             "oidc",
+            "tools",
             "embedding-fastembed",
             "middleware",
             "api",
@@ -143,7 +148,7 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         dependencies: &["http", "http-body", "http-body-util", "tower", "tower-http", "multer"],
-        users: &["upstream", "ollama", "oidc", "middleware", "api", "breezeway", "server", TEST_ONLY],
+        users: &["upstream", "ollama", "oidc", "tools", "middleware", "api", "breezeway", "server", TEST_ONLY],
         in_tests: &[],
         because: "no status and no header exists below the adapters",
     },
