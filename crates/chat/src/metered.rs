@@ -8,7 +8,7 @@ mod prompt;
 mod streams;
 
 use breezeway_core::Principal;
-use breezeway_registry::{ChatReply, Route, UpstreamError, UpstreamReply};
+use breezeway_registry::{ChatReply, Errand, Route, UpstreamError, UpstreamReply};
 use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens};
 use breezeway_wire::{ChatRequest, Tally};
 use bytes::Bytes;
@@ -49,15 +49,18 @@ impl Metered {
         route: &Route,
         request: ChatRequest,
     ) -> Result<ChatReply> {
-        let reservation = self.reserve(principal, route, Operation::Chat, request.as_map()).await?;
-        match route.upstream.chat(request).await {
+        let mut reservation = self.reserve(principal, route, Operation::Chat, request.as_map()).await?;
+        let errand = Errand::of(&principal.user);
+        let reply = route.upstream.chat_for(&errand, request).await;
+        let drains = self.served(&errand, &mut reservation);
+        match reply {
             Ok(ChatReply::Whole(body)) => {
                 settle_whole(reservation, &body);
                 Ok(ChatReply::Whole(body))
             }
             Ok(ChatReply::Stream(stream)) => {
                 let watch = Watch::new(reservation, Tally::new());
-                Ok(ChatReply::Stream(watched(stream, watch, self.drains_of(route))))
+                Ok(ChatReply::Stream(watched(stream, watch, drains)))
             }
             Err(error) => {
                 settle_error(reservation, &error);
@@ -73,8 +76,11 @@ impl Metered {
         route: &Route,
         request: Map<String, Value>,
     ) -> Result<Bytes> {
-        let reservation = self.reserve(principal, route, Operation::Embedding, &request).await?;
-        match route.upstream.embeddings(request).await {
+        let mut reservation = self.reserve(principal, route, Operation::Embedding, &request).await?;
+        let errand = Errand::of(&principal.user);
+        let reply = route.upstream.embeddings_for(&errand, request).await;
+        self.served(&errand, &mut reservation);
+        match reply {
             Ok(body) => {
                 settle_whole(reservation, &body);
                 Ok(body)
@@ -103,13 +109,16 @@ impl Metered {
         // To count what a request has is not to use it.
         let nothing = Map::new();
         let used = if path.ends_with("/count_tokens") { &nothing } else { &request };
-        let reservation = self.reserve(principal, route, operation, used).await?;
-        match route.upstream.relay(path, request).await {
+        let mut reservation = self.reserve(principal, route, operation, used).await?;
+        let errand = Errand::of(&principal.user);
+        let reply = route.upstream.relay_for(&errand, path, request).await;
+        let drains = self.served(&errand, &mut reservation);
+        match reply {
             Ok(reply) => {
                 let by_lines = reply.content_type.as_deref().is_some_and(is_by_lines);
                 let tally = if by_lines { Tally::by_lines() } else { Tally::new() };
                 let watch = Watch::new(reservation, tally);
-                let body = watched(reply.body, watch, self.drains_of(route));
+                let body = watched(reply.body, watch, drains);
                 Ok(UpstreamReply { body, ..reply })
             }
             Err(error) => {
@@ -155,8 +164,11 @@ impl Metered {
         Ok(self.meter.reserve(principal, call).await?)
     }
 
-    fn drains_of(&self, route: &Route) -> Option<Drains> {
-        route.connection.drains_aborted().then(|| self.drains.clone())
+    /// Note which connection an errand ended at, and who reads the rest of an abandoned answer of it.
+    fn served(&self, errand: &Errand, reservation: &mut Reservation) -> Option<Drains> {
+        let connection = errand.served()?.connection;
+        reservation.set_upstream(connection.label().into());
+        connection.drains_aborted().then(|| self.drains.clone())
     }
 }
 

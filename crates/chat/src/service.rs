@@ -143,21 +143,50 @@ impl ChatRouter {
         let items = items_for(&route, &own);
         // What a library says may be something else next time, even if it says nothing now.
         let freshness = if items.is_empty() { freshness } else { Freshness::NoStore };
-        let (searched, given) = items.into_iter().partition(|item| own.knowledge_tool && item.is_searched());
+        let (mut searched, given): (Vec<_>, _) =
+            items.into_iter().partition(|item| own.knowledge_tool && item.is_searched());
         // Before the system prompts go in: those are not what somebody wants to know.
         let sources = self.sources(principal, &route, &request, given).await?;
 
+        let mut route = Arc::new(route);
+        loop {
+            // Kept only where there is somewhere else to go.
+            let kept = route.fallback.clone().map(|next| (next, request.clone(), searched.clone()));
+            let answer =
+                self.answer_at(principal, &route, request, &own, searched, &sources, freshness).await;
+            match (answer, kept) {
+                (Err(Error::Upstream(error)), Some((next, again, items))) if error.may_go_elsewhere() => {
+                    debug!(model.id = %route.model.id, %error, "Going on to `{}`", next.model.id);
+                    (route, request, searched) = (next, again, items);
+                }
+                (answer, _) => return answer,
+            }
+        }
+    }
+
+    /// Answer a request at one route, with what its model adds to it.
+    #[expect(clippy::too_many_arguments, reason = "what has been found out about one request")]
+    async fn answer_at(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        mut request: ChatRequest,
+        own: &Own,
+        searched: Vec<ContextItem>,
+        sources: &[Source],
+        freshness: Freshness,
+    ) -> Result<Noted<Answer>> {
         let layer = route.overlay.as_ref().map(|overlay| &overlay.params);
-        self.apply(principal, &route, &mut request, &own, layer);
+        self.apply(principal, route, &mut request, own, layer);
         if !sources.is_empty() {
             let config = self.config.load();
-            prompt::augment(&mut request, &sources, &config.rag_template, config.rag_in_system);
+            prompt::augment(&mut request, sources, &config.rag_template, config.rag_in_system);
         }
-        if let Some(toolbox) = self.toolbox(principal, &route, &request, &own, searched, &sources).await? {
-            let answer = self.answer_with_tools(principal, &route, request, toolbox).await?;
+        if let Some(toolbox) = self.toolbox(principal, route, &request, own, searched, sources).await? {
+            let answer = self.answer_with_tools(principal, route, request, toolbox).await?;
             return Ok(Noted { answer, cache: None });
         }
-        self.answer_noting(principal, &route, request, &sources, freshness).await
+        self.answer_noting(principal, route, request, sources, freshness).await
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
