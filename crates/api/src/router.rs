@@ -86,6 +86,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::messages::router())
         .merge(routes::embeddings::router())
         .merge(routes::openai::router())
+        .merge(routes::responses::router())
         .merge(routes::v1::router())
         .merge(routes::files::router())
         .merge(routes::knowledge::router())

@@ -18,6 +18,7 @@ pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod oauth;
 pub(crate) mod openai;
+pub(crate) mod responses;
 pub(crate) mod retrieval;
 pub(crate) mod usage;
 pub(crate) mod users;

@@ -55,7 +55,7 @@ pub(crate) fn translated(
     })
 }
 
-fn joined(events: &[Frame]) -> Bytes {
+pub(crate) fn joined(events: &[Frame]) -> Bytes {
     match events {
         [one] => one.raw.clone(),
         several => several.iter().flat_map(|event| event.raw.iter().copied()).collect(),

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use breezeway_auth::{AuditLog, Auth};
-use breezeway_chat::{ChatRouter, history::SavedChats};
+use breezeway_chat::{ChatRouter, history::SavedChats, responses::StoredResponses};
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_registry::{Connection, Registry};
@@ -114,6 +114,8 @@ pub struct ApiParts {
     pub retriever: Retriever,
     /// Settings of retrieval.
     pub tuning: Arc<dyn Tuning>,
+    /// Responses that are kept.
+    pub responses: StoredResponses,
     /// Vectors for clients.
     pub vectors: Arc<dyn OwnEmbedding>,
     /// The web.

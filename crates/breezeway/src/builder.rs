@@ -7,6 +7,7 @@ use breezeway_auth::{AccountStore, AuditLog, Auth, Sealer};
 use breezeway_chat::{
     ChatRouter, ContextSource,
     history::{ChatStore, SavedChats},
+    responses::StoredResponses,
 };
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
 use breezeway_ingest::{IngestConfig, Ingestor};
@@ -90,6 +91,7 @@ impl Builder {
         let audit = AuditLog::new(shared.clone(), clock.clone());
         let chats: Arc<dyn ChatStore> = shared.clone();
         let saved = SavedChats::new(chats, clock.clone());
+        let responses = StoredResponses::new(shared.clone(), clock.clone());
         let accounts = accounts.unwrap_or(shared);
 
         let auth =
@@ -238,6 +240,7 @@ impl Builder {
             ingestor: ingestor.clone(),
             retriever: retriever.clone(),
             tuning: Arc::new(tuner),
+            responses,
             vectors: embedder.clone(),
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),

@@ -25,7 +25,7 @@ use std::{
 };
 
 use breezeway_core::{ModelId, Principal, Role};
-use breezeway_registry::{Connection, ConnectionKind, Registry, Route};
+use breezeway_registry::{Connection, ConnectionKind, Registry, Route, UpstreamError};
 use breezeway_upstream::{BoxError, HttpClient, RequestBody};
 use breezeway_usage::Meter;
 use bytes::Bytes;
@@ -159,12 +159,12 @@ impl Passthrough {
             other => other?,
         };
         let reservation = self.reserve(principal, found.path, &target, &body).await?;
-        let body = match target.model == named.name {
-            true => body,
+        let sent = match target.model == named.name {
+            true => body.clone(),
             false => named.replaced(&body, &target.model),
         };
         let forward = Forward { head, path: found.path, method: found.method(head), json: true };
-        let forwarded = self.forward(&target.connection, forward, breezeway_upstream::full_body(body)).await;
+        let forwarded = self.forward(&target.connection, forward, breezeway_upstream::full_body(sent)).await;
         let Some(reservation) = reservation else { return forwarded };
         match forwarded {
             Ok(response) => {
@@ -174,7 +174,11 @@ impl Passthrough {
             }
             Err(failure) => {
                 settle_failure(reservation, &failure);
-                Err(failure)
+                // Older versions of Ollama have no Responses API.
+                match found.path == "/v1/responses" && found.index.is_none() && is_missing(&failure) {
+                    true => self.ask_elsewhere(principal, found, &named.name, &body).await,
+                    false => Err(failure),
+                }
             }
         }
     }
@@ -235,6 +239,11 @@ impl Passthrough {
     fn connections(&self) -> Vec<Arc<Connection>> {
         self.registry.connections(ConnectionKind::Ollama)
     }
+}
+
+/// Whether an upstream does not know the path.
+fn is_missing(failure: &Failure) -> bool {
+    matches!(failure, Failure::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. }))
 }
 
 /// Where a request goes.

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::chat;
+use super::{chat, responses};
 use crate::{
     error::{ApiError, ApiResult},
     extract::{JsonObject, Path, Verified},
@@ -95,7 +95,7 @@ async fn complete(
     Ok(chat::response(answer.map_err(|error| refused(error, &name))?))
 }
 
-/// Pass a request of the Responses API on.
+/// Answer a request of the Responses API: at the upstream's own, or over a chat.
 #[utoipa::path(
     post, path = "/openai/responses", tag = "openai", request_body = Object,
     responses((status = 200, description = "the upstream's answer"), (status = "4XX", description = "refused")),
@@ -105,7 +105,11 @@ async fn respond(
     Verified(principal): Verified,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
-    pass(&state, &principal, "responses", body).await
+    let name = model_of(&body);
+    responses::respond(&state, principal, body).await.map_err(|failure| match failure {
+        responses::Failure::Chat(error) => refused(error, &name),
+        responses::Failure::Other(error) => error,
+    })
 }
 
 /// Any other path of the upstream's API, if that is switched on.

@@ -11,7 +11,7 @@ use breezeway_registry::Model;
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{chat, embeddings, messages};
+use super::{chat, embeddings, messages, responses};
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{JsonObject, Path, Verified},
@@ -25,6 +25,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(complete))
         .routes(routes!(embed))
         .merge(legacy::router())
+        .merge(responses::v1_router())
         .layer(from_fn(errors::openai));
     let anthropic =
         OpenApiRouter::new().routes(routes!(send)).routes(routes!(count)).layer(from_fn(errors::anthropic));

@@ -82,7 +82,8 @@ fn told(error: Error) -> ElsewhereError {
             if !is_callers {
                 tracing::error!(error = %other, "A chat failed");
             }
-            let text = if is_callers { other.to_string() } else { "The chat could not be answered.".to_owned() };
+            let text =
+                if is_callers { other.to_string() } else { "The chat could not be answered.".to_owned() };
             ElsewhereError::Other { kind, text }
         }
     }

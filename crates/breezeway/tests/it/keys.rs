@@ -393,6 +393,8 @@ async fn a_read_only_key_can_call_what_reads_and_nothing_else() {
     POST /v1/chat/completions
     POST /v1/completions
     POST /v1/embeddings
+    POST /v1/responses
+    POST /api/v1/responses
     POST /v1/messages
     POST /v1/messages/count_tokens
     POST /openai/chat/completions

@@ -65,7 +65,10 @@ impl ChatRouter {
         match self.metered.relay(principal, &route, path, asked).await {
             Ok(reply) => Ok(Some(reply)),
             Err(Error::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. })) => {
-                self.silent.note(&route.connection.url, path, now);
+                // It may be the response to go on from that is not there.
+                if !request.contains_key("previous_response_id") {
+                    self.silent.note(&route.connection.url, path, now);
+                }
                 Ok(None)
             }
             Err(other) => Err(other),

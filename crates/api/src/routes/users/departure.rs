@@ -42,6 +42,7 @@ pub(super) async fn delete(
     if let Some(keeper) = state.auth.begin_departure(&id, &admin.user).await? {
         state.library.depart(&id, heir.as_ref()).await?;
         state.registry.depart(&id, heir.as_ref(), &keeper).await?;
+        state.responses.depart(&id).await.map_err(|failure| ApiError::from_store(&failure))?;
         state.saved.depart(&id, heir.as_ref()).await.map_err(|failure| ApiError::from_store(&failure))?;
     }
     let email = state.auth.account(&id).map(|account| account.email.clone());

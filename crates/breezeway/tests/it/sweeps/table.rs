@@ -82,10 +82,23 @@ fn post(access: Access, path: &'static str, body: Value) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [service(), auths(), users(), groups(), models(), chats(), saved(), v1(), openai(), files(), knowledge(), retrieval()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        service(),
+        auths(),
+        users(),
+        groups(),
+        models(),
+        chats(),
+        saved(),
+        v1(),
+        openai(),
+        files(),
+        knowledge(),
+        retrieval(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn service() -> Vec<Row> {
@@ -261,6 +274,10 @@ fn v1() -> Vec<Row> {
         post(User, "/v1/chat/completions", ask.clone()),
         post(User, "/v1/completions", json!({"model": "gpt-small", "prompt": "hello"})),
         post(User, "/v1/embeddings", json!({"model": "gpt-small", "input": ["a"]})),
+        post(User, "/v1/responses", json!({"model": "gpt-small", "input": "hello"})),
+        post(User, "/api/v1/responses", json!({"model": "gpt-small", "input": "hello"})),
+        get(User, "/v1/responses/{id}").refused(404),
+        delete(User, "/v1/responses/{id}").refused(404),
         post(User, "/v1/messages", ask.clone()),
         post(User, "/v1/messages/count_tokens", ask),
     ]
