@@ -282,6 +282,8 @@ fn chats(source: &Source, gateway: &mut Config) -> Result<()> {
         },
     };
     gateway.chat.task_model = source.text_of(&["TASK_MODEL", "TASK_MODEL_EXTERNAL"]);
+    let base = source.text("BREEZEWAY_KNOWLEDGE_MODEL").map(|text| text.parse()).transpose();
+    gateway.knowledge_model = base.context("`BREEZEWAY_KNOWLEDGE_MODEL` is no name of a model")?;
     gateway.chat.rag_template = source.text("RAG_TEMPLATE").unwrap_or_default();
     gateway.chat.rag_in_system = source.flag_or("RAG_SYSTEM_CONTEXT", false)?;
 

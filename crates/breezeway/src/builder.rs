@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Tuner, Workshop, connector, own_model},
+    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Shelf, Tuner, Workshop, connector, own_model},
     lanes::Lanes,
 };
 
@@ -137,8 +137,18 @@ impl Builder {
             Some(blobs) => blobs,
             None => Arc::new(FsBlobs::open(config.data_folder.join("blobs")).await?),
         };
-        let library = Library::new(tuned.library.clone(), library_store, blobs.clone(), clock.clone());
+        let library =
+            Library::new(tuned.library.clone(), library_store.clone(), blobs.clone(), clock.clone());
         library.sweep().await?;
+        let shelf = match config.knowledge_model.clone() {
+            Some(base) => {
+                let (registry, changes) = (registry.clone(), library.changes());
+                let shelf = Shelf { base, store: library_store, registry, changes };
+                shelf.renew().await?;
+                Some(Arc::new(shelf))
+            }
+            None => None,
+        };
 
         let workshop = Workshop::new(&config, &client, &lanes);
         let kept = match config.persistent && !config.bypass_embedding {
@@ -256,6 +266,7 @@ impl Builder {
             registry,
             chat,
             saved,
+            shelf,
             library,
             ingestor,
             retriever,

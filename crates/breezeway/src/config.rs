@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use breezeway_api::RagConfig;
 use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
 use breezeway_chat::{ChatConfig, QueryGeneration};
-use breezeway_core::Secret;
+use breezeway_core::{ModelId, Secret};
 use breezeway_embedding::EmbeddingModel;
 use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
 use breezeway_knowledge::LibraryConfig;
@@ -43,6 +43,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// The chat router.
     pub chat: ChatConfig,
+    /// The model or alias that answers for collections that are asked like models; without it none can be.
+    pub knowledge_model: Option<ModelId>,
     /// What uploads are accepted.
     pub library: LibraryConfig,
     /// How text is cut.
@@ -179,6 +181,7 @@ impl Config {
                 query_generation: QueryGeneration::Auto,
                 task_model: None,
             },
+            knowledge_model: None,
             library: LibraryConfig {
                 max_upload_bytes: UNLIMITED_UPLOAD_BYTES,
                 allowed_extensions: Vec::new(),

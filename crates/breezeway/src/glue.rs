@@ -5,6 +5,7 @@ mod context;
 mod elsewhere;
 mod embedding;
 mod health;
+mod shelf;
 mod tuning;
 mod web;
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
     elsewhere::Others,
     embedding::{Embedder, Workshop, own_model},
     health::Pulse,
+    shelf::Shelf,
     tuning::Tuner,
     web::Pages,
 };

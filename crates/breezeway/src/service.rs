@@ -20,7 +20,7 @@ use tower::Layer;
 
 use crate::{
     Builder, Config,
-    glue::{Embedder, Others},
+    glue::{Embedder, Others, Shelf},
     tasks::Background,
 };
 
@@ -52,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) registry: Registry,
     pub(crate) chat: ChatRouter,
     pub(crate) saved: SavedChats,
+    pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) library: Library,
     pub(crate) ingestor: Ingestor,
     pub(crate) retriever: Retriever,

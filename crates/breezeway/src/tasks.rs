@@ -35,6 +35,9 @@ impl Background {
         background.run("drain", async move { parts.chat().run().await });
         let parts = breezeway.clone();
         background.run("chats", async move { parts.saved().run().await });
+        if let Some(shelf) = breezeway.parts().shelf.clone() {
+            background.run("shelf", async move { shelf.run().await });
+        }
         let parts = breezeway.clone();
         background.run("ingest", async move { parts.parts().ingestor.run().await });
         let parts = breezeway.clone();

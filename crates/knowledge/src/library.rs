@@ -70,6 +70,7 @@ pub struct Library {
     clock: Clock,
     config: Live<LibraryConfig>,
     arrivals: Arc<Notify>,
+    changes: Arc<Notify>,
     /// Held shared from a blob's last byte to its row, and alone while an unused blob is deleted.
     /// See [`blobs`].
     blob_gate: Arc<RwLock<()>>,
@@ -83,8 +84,8 @@ impl Library {
         blobs: Arc<dyn BlobStore>,
         clock: Clock,
     ) -> Self {
-        let (config, arrivals, blob_gate) = (Live::new(config), Arc::default(), Arc::default());
-        Self { store, blobs, clock, config, arrivals, blob_gate }
+        let (config, arrivals, changes) = (Live::new(config), Arc::default(), Arc::default());
+        Self { store, blobs, clock, config, arrivals, changes, blob_gate: Arc::default() }
     }
 
     /// Refuse other things from now on. Uploads under way keep to what was in force when they began.
@@ -95,6 +96,11 @@ impl Library {
     /// Woken whenever a file became pending; the ingest worker waits on it.
     pub fn arrivals(&self) -> Arc<Notify> {
         self.arrivals.clone()
+    }
+
+    /// Woken whenever collections were made, changed or deleted; for one that keeps a list of them.
+    pub fn changes(&self) -> Arc<Notify> {
+        self.changes.clone()
     }
 
     /// Keep an upload. The file is there when this answers; processing follows in the background.

@@ -107,6 +107,13 @@ fn info(overlay: &Overlay) -> Value {
 /// Fields of `meta` that are there for clients that read them without asking.
 const UNSAID: [&str; 4] = ["background_image_url", "i18n", "voice", "voice_avatar"];
 
+/// A custom model in an export. Pictures are kept in `meta`, none apart from it.
+pub(crate) fn exported(overlay: &Overlay) -> Map<String, Value> {
+    let mut view = view(overlay);
+    view.insert("background_image_data".into(), Value::Null);
+    view
+}
+
 /// A custom model as its own routes show it.
 pub(crate) fn view(overlay: &Overlay) -> Map<String, Value> {
     let mut meta = Map::new();

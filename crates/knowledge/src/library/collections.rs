@@ -25,7 +25,9 @@ impl Library {
         if narrowed_to(principal).is_some() {
             return Err(Error::KeyNarrowed);
         }
-        Ok(self.store.insert_collection(&principal.user, new, self.clock.now()).await?)
+        let made = self.store.insert_collection(&principal.user, new, self.clock.now()).await?;
+        self.changes.notify_one();
+        Ok(made)
     }
 
     /// A collection the caller may read.
@@ -64,6 +66,7 @@ impl Library {
     ) -> Result<Collection> {
         self.writable_collection(principal, id).await?;
         let changed = self.store.update_collection(id, change, self.clock.now()).await?;
+        self.changes.notify_one();
         changed.ok_or_else(|| Error::NoSuchCollection(id.clone()))
     }
 
@@ -73,11 +76,9 @@ impl Library {
     /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
     pub async fn delete_collection(&self, principal: &Principal, id: &CollectionId) -> Result<()> {
         self.writable_collection(principal, id).await?;
-        if self.store.delete_collection(id).await? {
-            Ok(())
-        } else {
-            Err(Error::NoSuchCollection(id.clone()))
-        }
+        let was_there = self.store.delete_collection(id).await?;
+        self.changes.notify_one();
+        if was_there { Ok(()) } else { Err(Error::NoSuchCollection(id.clone())) }
     }
 
     /// Delete a writable collection's files that the caller may delete, and empty it.

@@ -17,13 +17,17 @@ impl Library {
     /// If a store fails, or the heir has departed.
     pub async fn depart(&self, account: &UserId, heir: Option<&UserId>) -> Result<()> {
         self.store.depart(&Grantee::User(account.clone())).await?;
+        self.changes.notify_one();
         if let Some(heir) = heir {
-            return Ok(self.store.hand_over(account, heir).await?);
+            self.store.hand_over(account, heir).await?;
+            self.changes.notify_one();
+            return Ok(());
         }
         let query = CollectionQuery { owner: Some(account.clone()), ..CollectionQuery::default() };
         for (collection, _) in self.store.collections(&query).await? {
             self.store.delete_collection(&collection.id).await?;
         }
+        self.changes.notify_one();
         self.delete_files_like(&FileQuery { owner: Some(account.clone()), ..FileQuery::default() }).await
     }
 
@@ -32,7 +36,9 @@ impl Library {
     /// # Errors
     /// If the store fails.
     pub async fn depart_group(&self, group: &GroupId) -> Result<()> {
-        Ok(self.store.depart(&Grantee::Group(group.clone())).await?)
+        self.store.depart(&Grantee::Group(group.clone())).await?;
+        self.changes.notify_one();
+        Ok(())
     }
 
     /// Delete every file that matches, a few hundred at a time.

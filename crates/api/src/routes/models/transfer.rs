@@ -38,7 +38,8 @@ async fn export(
     Verified(principal): Verified,
 ) -> ApiResult<JsonAnswer<Vec<Map<String, Value>>>> {
     permitted(&state, &principal, "workspace.models_export")?;
-    Ok(JsonAnswer(state.registry.overlays(&principal).iter().map(|overlay| models::view(overlay)).collect()))
+    let overlays = state.registry.overlays(&principal);
+    Ok(JsonAnswer(overlays.iter().map(|overlay| models::exported(overlay)).collect()))
 }
 
 /// Insert or replace custom models.

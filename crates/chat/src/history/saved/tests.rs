@@ -129,12 +129,15 @@ async fn what_the_store_refuses_is_written_later() {
     drop(begun(&saved, &chat).await);
     assert!(saved.flush().await.is_err());
 
-    let worker = saved.clone();
-    let work = tokio::spawn(async move { worker.run().await });
-    while !saved.waiting().is_empty() {
-        sleep(PAUSE).await;
+    let written = async {
+        while !saved.waiting().is_empty() {
+            sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = saved.run() => {}
+        () = written => {}
     }
-    work.abort();
 
     assert_eq!(kept(&saved, &chat).await, json!(["", false, null]));
 }
