@@ -1,6 +1,6 @@
 //! Server-sent events: answers that arrive piece by piece.
 
-use std::{convert::Infallible, pin::Pin};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,6 +11,7 @@ use breezeway_wire::{Frame, Translate, openai};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, header};
+use tokio::time::timeout;
 
 /// A response of pieces that are sent as soon as they are there. Dropping the response drops the
 /// stream, and with it whatever it is fed by.
@@ -55,6 +56,27 @@ pub(crate) fn translated(
     })
 }
 
+/// The same pieces, and `sign` whenever there was none for a while, once the first has come: proxies and
+/// clients give up connections that are silent while a model thinks.
+pub(crate) fn awake(
+    pieces: impl Stream<Item = Bytes> + Send + 'static,
+    sign: Bytes,
+) -> impl Stream<Item = Bytes> + Send {
+    let start = (Box::pin(pieces), sign, false);
+    stream::unfold(start, |(mut pieces, sign, begun)| async move {
+        if !begun {
+            return Some((pieces.next().await?, (pieces, sign, true)));
+        }
+        match timeout(SILENCE, pieces.next()).await {
+            Ok(piece) => Some((piece?, (pieces, sign, true))),
+            Err(_) => Some((sign.clone(), (pieces, sign, true))),
+        }
+    })
+}
+
+/// The longest silence of a stream that is kept awake. Proxies wait a minute and some clients less.
+const SILENCE: Duration = Duration::from_secs(15);
+
 pub(crate) fn joined(events: &[Frame]) -> Bytes {
     match events {
         [one] => one.raw.clone(),
@@ -85,4 +107,22 @@ where
         }
     });
     Box::pin(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_is_kept_awake_once_it_has_begun() {
+        let waits = [40, 1, 40];
+        let pieces = stream::iter(waits).then(|seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Bytes::from(format!("{seconds} "))
+        });
+
+        let told: Vec<Bytes> = awake(pieces, Bytes::from_static(b"ping ")).collect().await;
+
+        assert_eq!(told.concat(), b"40 1 ping ping 40 ");
+    }
 }

@@ -54,7 +54,10 @@ pub(super) async fn send(
             })?;
             Ok(JsonAnswer(message).into_response())
         }
-        Answer::Stream(frames) => Ok(sse::events(sse::translated(frames, StreamTranslator::new(id, model)))),
+        Answer::Stream(frames) => {
+            let events = sse::translated(frames, StreamTranslator::new(id, model));
+            Ok(sse::events(sse::awake(events, anthropic::ping().raw)))
+        }
     }
 }
 
