@@ -7,6 +7,7 @@
 mod change;
 mod chat;
 mod draft;
+mod error;
 mod memory;
 mod saved;
 mod store;
@@ -21,8 +22,9 @@ pub use self::{
     change::{Changed, ChatChange, FolderChange},
     chat::{Chat, ChatOrder, ChatQuery, ChatSummary, Folder, InFolder, Tag, title_of},
     draft::Draft,
+    error::SavedError,
     memory::MemoryChats,
-    saved::{NewChat, SavedChats, SavedError},
+    saved::{NewChat, SavedChats},
     store::ChatStore,
     text::{Phrase, phrases, searchable},
     turn::{Reply, Said, Turn},

@@ -6,75 +6,27 @@
 //! cannot keep up new turns are refused, and none that was answered is lost. Whoever reads or changes
 //! chats writes what waits first, so that nobody sees a chat without an answer they have already got.
 
+mod writing;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use breezeway_core::{ChatId, Classify, Clock, ErrorKind, FolderId, Principal, ShareId, StoreError, UserId};
+use breezeway_core::{ChatId, Clock, FolderId, Principal, ShareId, StoreError, UnixTime, UserId};
 use serde_json::{Map, Value};
-use tokio::{
-    sync::{Mutex as Writer, Notify, OwnedSemaphorePermit, Semaphore},
-    time::sleep,
-};
-use tracing::{error, warn};
+use tokio::sync::{Mutex as Writer, Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Changed, Chat, ChatChange, ChatQuery, ChatStore, ChatSummary, Draft, Folder, FolderChange,
-    MOST_CHAT_BYTES, Tag, Turn, title_of,
+    MOST_CHAT_BYTES, SavedError, Tag, Turn, title_of,
 };
 
 /// Turns that are being answered or wait to be written, at most.
 const MOST_TURNS: usize = 4096;
 
-/// How often writing one turn is tried while the store fails with it; being overloaded does not count.
-const ATTEMPTS: u32 = 5;
-
-/// The pause after the store has refused a turn.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// Room for one turn.
 pub(super) type Place = OwnedSemaphorePermit;
-
-/// Why something could not be done with saved chats.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SavedError {
-    /// There is no such chat, or it is somebody else's.
-    #[error("the chat does not exist")]
-    NoSuchChat,
-    /// There is no such folder, or it is somebody else's.
-    #[error("the folder does not exist")]
-    NoSuchFolder,
-    /// A chat is longer than [`MOST_CHAT_BYTES`].
-    #[error("a saved chat cannot have more than {} MB", MOST_CHAT_BYTES >> 20)]
-    TooLarge,
-    /// Too many answers wait to be written.
-    #[error("too many answers wait to be saved")]
-    Busy,
-    /// The caller's key is for certain collections, and chats tell of all.
-    #[error("this API key is limited to certain collections and cannot use saved chats")]
-    KeyNarrowed,
-    /// The caller's key changes nothing.
-    #[error("this API key is read-only and cannot write into a saved chat")]
-    ReadOnlyKey,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Classify for SavedError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoSuchChat | Self::NoSuchFolder => ErrorKind::NotFound,
-            Self::TooLarge => ErrorKind::TooLarge,
-            Self::Busy => ErrorKind::Overloaded,
-            Self::KeyNarrowed | Self::ReadOnlyKey => ErrorKind::Forbidden,
-            Self::Store(failure) => failure.kind(),
-        }
-    }
-}
 
 type Result<T, E = SavedError> = std::result::Result<T, E>;
 
@@ -178,7 +130,7 @@ impl SavedChats {
             false => Vec::new(),
         };
         let now = self.0.clock.now();
-        let time = |at: Option<i64>| at.map_or(now, breezeway_core::UnixTime::from_seconds);
+        let time = |at: Option<i64>| at.map_or(now, UnixTime::from_seconds);
         let chats: Vec<Chat> = new
             .into_iter()
             .map(|new| Chat {
@@ -368,74 +320,6 @@ impl SavedChats {
     pub async fn depart(&self, account: &UserId, heir: Option<&UserId>) -> Result<(), StoreError> {
         self.settle().await;
         self.0.store.depart_from_chats(account, heir).await
-    }
-
-    /// Write answers as they come, for as long as this is polled. Dropping it at any point loses nothing.
-    pub async fn run(&self) {
-        loop {
-            self.0.arrived.notified().await;
-            while let Err(failure) = self.flush().await {
-                warn!(error = %failure, "Answers could not be written into their chats yet");
-                sleep(PAUSE).await;
-            }
-        }
-    }
-
-    /// Write what waits, now: the last thing to do.
-    ///
-    /// # Errors
-    /// The store's; what was not written goes on waiting.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        let _writer = self.0.writer.lock().await;
-        while let Some(turn) = self.next() {
-            match self.0.store.record(&turn).await {
-                Ok(true) => {}
-                // Who deletes a chat while it is being answered wants nothing of it.
-                Ok(false) => {
-                    tracing::debug!(chat.id = %turn.chat, "A chat is gone or full; its answer is not kept")
-                }
-                Err(failure) => {
-                    if !self.gives_up(&failure) {
-                        return Err(failure);
-                    }
-                    error!(error = %failure, chat.id = %turn.chat, "An answer could not be written into its chat and is lost");
-                }
-            }
-            // Others only add behind it, since the writer's turn is ours.
-            self.waiting().pop_front();
-        }
-        Ok(())
-    }
-
-    /// Hand a turn over to be written.
-    pub(super) fn take(&self, turn: Turn, place: Place) {
-        self.waiting().push_back(Waiting { turn: Arc::new(turn), attempts: 0, _place: place });
-        self.0.arrived.notify_one();
-    }
-
-    /// Write what waits before chats are read or changed. If that fails they are as they are stored.
-    async fn settle(&self) {
-        if !self.waiting().is_empty()
-            && let Err(failure) = self.flush().await
-        {
-            warn!(error = %failure, "Answers could not be written into their chats yet");
-        }
-    }
-
-    fn next(&self) -> Option<Arc<Turn>> {
-        self.waiting().front().map(|waiting| waiting.turn.clone())
-    }
-
-    /// Whether the first turn that waits has failed too often. One that can never be written must not keep
-    /// all others from it.
-    fn gives_up(&self, failure: &StoreError) -> bool {
-        if matches!(failure, StoreError::Overloaded) {
-            return false;
-        }
-        let mut waiting = self.waiting();
-        let Some(first) = waiting.front_mut() else { return true };
-        first.attempts += 1;
-        first.attempts >= ATTEMPTS
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {

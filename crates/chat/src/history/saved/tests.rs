@@ -1,10 +1,13 @@
-use breezeway_core::{ApiKeyId, Credential, KeyRules, Role, UnixTime};
+use breezeway_core::{ApiKeyId, Credential, KeyRules, Role};
 use breezeway_registry::UpstreamError;
 use breezeway_wire::Frame;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    writing::{ATTEMPTS, PAUSE},
+    *,
+};
 use crate::{Answer, Error, history::MemoryChats};
 
 #[tokio::test]
@@ -131,7 +134,7 @@ async fn what_the_store_refuses_is_written_later() {
 
     let written = async {
         while !saved.waiting().is_empty() {
-            sleep(PAUSE).await;
+            tokio::time::sleep(PAUSE).await;
         }
     };
     tokio::select! {
