@@ -149,6 +149,13 @@ proptest! {
     }
 
     #[test]
+    fn unknown_fields_survive(value in testing::values()) {
+        let body = chat(json!({"model": "m", "input": "hi", "x_unknown": value}), &[]);
+
+        prop_assert_eq!(&body["x_unknown"], &value);
+    }
+
+    #[test]
     fn any_stream_is_numbered_and_ends_once(chunks in prop::collection::vec(testing::objects_with_list("choices"), 0..6)) {
         let frames: Vec<Frame> = chunks.into_iter().map(|chunk| Frame::json(&chunk.into())).collect();
 

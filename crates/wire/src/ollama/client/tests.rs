@@ -135,6 +135,18 @@ proptest! {
     }
 
     #[test]
+    fn unknown_fields_survive(request in testing::objects(), value in testing::values()) {
+        let mut request = request;
+        request.insert("x_unknown".into(), value.clone());
+        request.insert("messages".into(), json!([{"role": "user", "content": "hi", "x_unknown": value}]));
+
+        let body = chat_of_chat(request).unwrap();
+
+        prop_assert_eq!(&body.as_map()["x_unknown"], &value);
+        prop_assert_eq!(&body.messages()[0]["x_unknown"], &value);
+    }
+
+    #[test]
     fn any_stream_ends_in_one_last_line(chunks in prop::collection::vec(testing::objects_with_list("choices"), 0..6)) {
         let frames: Vec<Frame> = chunks.into_iter().map(|chunk| Frame::json(&chunk.into())).collect();
 
