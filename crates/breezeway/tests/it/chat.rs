@@ -353,9 +353,9 @@ async fn neither_a_slash_nor_another_prefix_finds_the_route() {
     404 Not Found
     {"detail":"There is no `/api/chat/completions/` here."}
     "#);
-    assert_snapshot!(ada.post("/v1/chat/completions", ask("m")).await.summary(), @r#"
+    assert_snapshot!(ada.post("/v2/chat/completions", ask("m")).await.summary(), @r#"
     404 Not Found
-    {"detail":"There is no `/v1/chat/completions` here."}
+    {"detail":"There is no `/v2/chat/completions` here."}
     "#);
     let wrong = ada.get(CHAT).await;
     assert_snapshot!(wrong.summary(), @r#"
