@@ -4,6 +4,7 @@ mod fleets;
 mod prices;
 mod sign_on;
 mod source;
+mod tools;
 
 use std::{
     collections::BTreeMap,
@@ -77,6 +78,7 @@ impl Settings {
         if let Some(path) = source.text("BREEZEWAY_PRICES") {
             gateway.prices = prices::read(Path::new(&path))?;
         }
+        tools::read(&source, &mut gateway)?;
         files(&source, &mut gateway)?;
         embedding(&source, &mut gateway)?;
         http(&source, &mut gateway)?;

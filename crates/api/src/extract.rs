@@ -1,5 +1,6 @@
 //! Extractors: typed input from requests, and refusals in this API's shapes.
 
+mod freshness;
 mod json;
 mod multipart;
 mod path;
@@ -8,6 +9,7 @@ mod query;
 mod trail;
 
 pub(crate) use self::{
+    freshness::Fresh,
     json::{AuthJson, Json, JsonObject},
     multipart::UploadForm,
     path::Path,

@@ -18,10 +18,11 @@ pub use self::{
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
         ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
-        RagConfig, RetrievalSettings, SignOn, Tuning, TuningError, Web, WebPage,
+        RagConfig, RetrievalSettings, SignOn, ToolKeeper, ToolKeeperError, Tuning, TuningError, Web, WebPage,
     },
     views::{
         passages::metadata as passage_metadata,
         retrieval_config::{SettingRefusal, changed as changed_retrieval_settings, retrieval_config},
+        tools::{BadToolServer, tool_server},
     },
 };

@@ -31,13 +31,14 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The lists whose path ends in a slash, which is easily forgotten.
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 8] = [
     "/api/v1/auths",
     "/api/v1/chats",
     "/api/v1/files",
     "/api/v1/folders",
     "/api/v1/groups",
     "/api/v1/knowledge",
+    "/api/v1/tools",
     "/api/v1/users",
 ];
 
@@ -74,6 +75,7 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
         .merge(routes::users::router())
         .merge(routes::groups::router())
         .merge(routes::configs::router())
+        .merge(routes::tools::router())
         .merge(routes::usage::router())
         .merge(routes::audit::router())
         .merge(routes::folders::router())

@@ -20,6 +20,7 @@ pub(crate) mod oauth;
 pub(crate) mod openai;
 pub(crate) mod responses;
 pub(crate) mod retrieval;
+pub(crate) mod tools;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod v1;

@@ -9,16 +9,19 @@ use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_registry::{Connection, Registry};
 use breezeway_retrieval::Retriever;
+use breezeway_tools::ToolServers;
 use breezeway_usage::Meter;
 use serde_json::Value;
 
 mod sign_on;
+mod tool_servers;
 mod tuning;
 mod vectors;
 mod web;
 
 pub use self::{
     sign_on::SignOn,
+    tool_servers::{ToolKeeper, ToolKeeperError},
     tuning::{EmbeddingChange, EmbeddingView, RagConfig, RetrievalSettings, Tuning, TuningError},
     vectors::OwnEmbedding,
     web::{Web, WebPage},
@@ -102,6 +105,10 @@ pub struct ApiParts {
     pub registry: Registry,
     /// Changing connections.
     pub connections: Arc<dyn Connections>,
+    /// Tool servers.
+    pub tools: ToolServers,
+    /// Changing tool servers.
+    pub tool_keeper: Arc<dyn ToolKeeper>,
     /// Chats.
     pub chat: ChatRouter,
     /// Chats that are kept.

@@ -12,4 +12,5 @@ pub(crate) mod knowledge;
 pub(crate) mod models;
 pub(crate) mod passages;
 pub(crate) mod retrieval_config;
+pub(crate) mod tools;
 pub(crate) mod usage;

@@ -16,6 +16,7 @@ use breezeway_oidc::OidcProvider;
 use breezeway_registry::{ConnectionKind, ModelStore, Registry};
 use breezeway_retrieval::{Retriever, RetrieverConfig};
 use breezeway_store::{Store, StoreConfig};
+use breezeway_tools::ToolServers;
 use breezeway_upstream::{HttpClient, WebClient};
 use breezeway_usage::{LedgerStore, Meter};
 use serde_json::Map;
@@ -24,7 +25,7 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Shelf, Tuner, Workshop, connector, own_model},
+    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector, own_model},
     lanes::Lanes,
 };
 
@@ -219,7 +220,24 @@ impl Builder {
                 embedder: embedder.clone(),
             })
         });
-        let chat = ChatRouter::new(tuned.chat, registry.clone(), meter.clone(), Some(context));
+        let kept = match config.persistent {
+            true => Shed::kept(settings.as_ref(), &sealer).await?,
+            false => None,
+        };
+        if let Some(kept) = kept.as_ref().filter(|_| sealer.has_previous()) {
+            Shed::keep(settings.as_ref(), &sealer, kept).await?;
+        }
+        let tools = ToolServers::new(client.clone());
+        tools.set(kept.unwrap_or_else(|| config.tool_servers.clone()))?;
+        let chat = ChatRouter::new(tuned.chat, registry.clone(), meter.clone(), Some(context))
+            .with_cache(config.cache)
+            .with_tools(Arc::new(tools.clone()), config.tool_limits);
+        let shed = Shed {
+            servers: tools.clone(),
+            settings: settings.clone(),
+            sealer: sealer.clone(),
+            turn: Mutex::default(),
+        };
         let tuner = Tuner {
             live,
             changes: Mutex::new(changes),
@@ -244,6 +262,8 @@ impl Builder {
             meter: meter.clone(),
             registry: registry.clone(),
             connections: Arc::new(keeper),
+            tools: tools.clone(),
+            tool_keeper: Arc::new(shed),
             chat: chat.clone(),
             saved: saved.clone(),
             library: library.clone(),
@@ -265,6 +285,7 @@ impl Builder {
             meter,
             registry,
             chat,
+            tools,
             saved,
             shelf,
             library,

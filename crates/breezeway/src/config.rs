@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use breezeway_api::RagConfig;
 use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
-use breezeway_chat::{ChatConfig, QueryGeneration};
+use breezeway_chat::{CacheConfig, ChatConfig, QueryGeneration, ToolLimits};
 use breezeway_core::{ModelId, Secret};
 use breezeway_embedding::EmbeddingModel;
 use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
@@ -12,6 +12,7 @@ use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_oidc::OidcConfig;
 use breezeway_registry::{Connection, RegistryConfig};
+use breezeway_tools::ToolServer;
 use breezeway_upstream::{ClientConfig, EmbedderConfig, WebConfig};
 use breezeway_usage::{PriceTable, UsageConfig};
 
@@ -43,6 +44,12 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// The chat router.
     pub chat: ChatConfig,
+    /// Answers that are kept for those who ask the same again.
+    pub cache: CacheConfig,
+    /// Tool servers, unless an admin has changed them since (see `persistent`).
+    pub tool_servers: Vec<ToolServer>,
+    /// How far a request may go with tools.
+    pub tool_limits: ToolLimits,
     /// The model or alias that answers for collections that are asked like models; without it none can be.
     pub knowledge_model: Option<ModelId>,
     /// What uploads are accepted.
@@ -182,6 +189,9 @@ impl Config {
                 task_model: None,
             },
             knowledge_model: None,
+            cache: CacheConfig { max_bytes: 0, time_to_live: Duration::from_secs(3600) },
+            tool_servers: Vec::new(),
+            tool_limits: ToolLimits::default(),
             library: LibraryConfig {
                 max_upload_bytes: UNLIMITED_UPLOAD_BYTES,
                 allowed_extensions: Vec::new(),

@@ -36,4 +36,7 @@ pub enum Error {
     /// A connection cannot be used as configured.
     #[error("the connections cannot be used")]
     Registry(#[from] breezeway_registry::Error),
+    /// A tool server cannot be used as configured.
+    #[error("the tool servers cannot be used")]
+    Tools(#[from] breezeway_tools::Error),
 }

@@ -6,6 +6,7 @@ mod elsewhere;
 mod embedding;
 mod health;
 mod shelf;
+mod tools;
 mod tuning;
 mod web;
 
@@ -17,6 +18,7 @@ pub(crate) use self::{
     embedding::{Embedder, Workshop, own_model},
     health::Pulse,
     shelf::Shelf,
+    tools::Shed,
     tuning::Tuner,
     web::Pages,
 };

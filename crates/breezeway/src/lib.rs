@@ -25,6 +25,7 @@ pub mod parts {
     pub use breezeway_registry as registry;
     pub use breezeway_retrieval as retrieval;
     pub use breezeway_store as store;
+    pub use breezeway_tools as tools;
     pub use breezeway_upstream as upstream;
     pub use breezeway_usage as usage;
     pub use breezeway_wire as wire;

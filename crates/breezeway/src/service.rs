@@ -13,6 +13,7 @@ use breezeway_ollama::{Passthrough, PassthroughConfig};
 use breezeway_registry::Registry;
 use breezeway_retrieval::Retriever;
 use breezeway_store::Store;
+use breezeway_tools::ToolServers;
 use breezeway_upstream::{BoxError, HttpClient};
 use breezeway_usage::Meter;
 use bytes::Bytes;
@@ -51,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) meter: Meter,
     pub(crate) registry: Registry,
     pub(crate) chat: ChatRouter,
+    pub(crate) tools: ToolServers,
     pub(crate) saved: SavedChats,
     pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) library: Library,

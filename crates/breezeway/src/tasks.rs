@@ -34,6 +34,8 @@ impl Background {
         let parts = breezeway.clone();
         background.run("drain", async move { parts.chat().run().await });
         let parts = breezeway.clone();
+        background.run("tools", async move { parts.parts().tools.run().await });
+        let parts = breezeway.clone();
         background.run("chats", async move { parts.saved().run().await });
         if let Some(shelf) = breezeway.parts().shelf.clone() {
             background.run("shelf", async move { shelf.run().await });

@@ -130,10 +130,13 @@ impl ToolServers {
                 _ = often.tick() => {}
                 () = self.0.changed.notified() => {}
             }
-            let served = self.all();
-            let asked = served.iter().filter(|served| served.server.enabled && !served.is_fresh(EVERY / 2));
-            let learned = asked.map(|served| served.learn(&self.0.closings, EVERY / 2));
-            stream::iter(learned).buffer_unordered(AT_ONCE).for_each(async |_| {}).await;
+            let mut stale: Vec<Arc<Served>> = self.all().as_ref().clone();
+            stale.retain(|served| served.server.enabled && !served.is_fresh(EVERY / 2));
+            let asked = stale.into_iter().map(|served| {
+                let closings = self.0.closings.clone();
+                async move { served.learn(&closings, EVERY / 2).await }
+            });
+            stream::iter(asked).buffer_unordered(AT_ONCE).for_each(async |_| {}).await;
         }
     }
 

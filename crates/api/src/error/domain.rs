@@ -185,6 +185,12 @@ impl From<breezeway_retrieval::Error> for ApiError {
     }
 }
 
+impl From<crate::state::ToolKeeperError> for ApiError {
+    fn from(failure: crate::state::ToolKeeperError) -> Self {
+        Self::classified(&failure)
+    }
+}
+
 impl From<crate::state::TuningError> for ApiError {
     fn from(failure: crate::state::TuningError) -> Self {
         use crate::state::TuningError;

@@ -6,18 +6,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use breezeway_chat::{
-    Answer, Error,
+    Answer, CacheUse, Error, Noted,
     history::{Draft, SavedError},
 };
 use breezeway_core::Principal;
 use breezeway_wire::ChatRequest;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Admin, JsonObject, Path, Verified},
+    extract::{Admin, Fresh, JsonObject, Path, Verified},
     sse,
     state::ApiState,
 };
@@ -42,11 +42,16 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 pub(super) async fn complete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    Fresh(freshness): Fresh,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let draft = begin(&state, &principal, &body).await?;
-    let answer = state.chat.complete(&principal, ChatRequest::new(body)).await;
-    Ok(response(kept(draft, answer)?))
+    let noted = state.chat.complete_noting(&principal, ChatRequest::new(body), freshness).await;
+    let (answer, cache) = match noted {
+        Ok(Noted { answer, cache }) => (Ok(answer), cache),
+        Err(error) => (Err(error), None),
+    };
+    Ok(noting(response(kept(draft, answer)?), cache))
 }
 
 /// Answer a chat, whole or streamed.
@@ -57,8 +62,13 @@ pub(super) async fn complete(
         (status = "4XX", description = "refused, or the upstream's own error"),
     ),
 )]
-async fn complete_v1(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    complete(state, verified, body).await
+async fn complete_v1(
+    state: State<ApiState>,
+    verified: Verified,
+    fresh: Fresh,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    complete(state, verified, fresh, body).await
 }
 
 /// What the web page calls when an answer is complete; nothing is left to do, so it gets its own
@@ -116,6 +126,17 @@ fn kept(draft: Option<Draft>, answer: Result<Answer, Error>) -> Result<Answer, E
         }
         (None, answer) => answer,
     }
+}
+
+/// Says whether an answer was kept from an earlier time.
+const CACHE: HeaderName = HeaderName::from_static("x-breezeway-cache");
+
+/// A response that says what the cache had to do with it.
+pub(super) fn noting(mut response: Response, cache: Option<CacheUse>) -> Response {
+    if let Some(cache) = cache {
+        response.headers_mut().insert(CACHE, HeaderValue::from_static(cache.as_str()));
+    }
+    response
 }
 
 /// An answer of the chat router as a response.

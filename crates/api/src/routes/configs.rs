@@ -332,7 +332,7 @@ fn options_view(connections: &[std::sync::Arc<Connection>]) -> Map<String, Value
 const MASK: &str = "••••";
 
 /// A key as admins see it: its last four signs, so that they can tell which it is.
-fn mask(key: Option<&Secret>) -> String {
+pub(super) fn mask(key: Option<&Secret>) -> String {
     match key.map(Secret::expose) {
         None | Some("") => String::new(),
         Some(key) => {
@@ -346,7 +346,7 @@ fn mask(key: Option<&Secret>) -> String {
 
 /// The key a client means: a new one, or the one kept for the address if it sent nothing or sent back what
 /// it was shown. A mask of any other key would be stored as a key that nobody has.
-fn key_of(given: &str, kept: Option<Secret>) -> ApiResult<Option<Secret>> {
+pub(super) fn key_of(given: &str, kept: Option<Secret>) -> ApiResult<Option<Secret>> {
     match given {
         "" => Ok(kept),
         masked if masked.starts_with(MASK) && masked == mask(kept.as_ref()) => Ok(kept),

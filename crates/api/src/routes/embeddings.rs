@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use breezeway_chat::Noted;
 use breezeway_core::Principal;
 use breezeway_embedding::{EmbeddingModel, Vector};
 use breezeway_usage::estimate_tokens;
@@ -16,9 +17,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::chat::noting;
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{JsonObject, Verified},
+    extract::{Fresh, JsonObject, Verified},
     metered::metered_embedding,
     state::ApiState,
 };
@@ -41,6 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 pub(super) async fn embed(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    Fresh(freshness): Fresh,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let own = own_model(&state, &principal);
@@ -48,8 +51,9 @@ pub(super) async fn embed(
     {
         return embed_here(&state, &principal, &name, model, &body).await;
     }
-    let answer = state.chat.embed(&principal, body).await?;
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response())
+    let Noted { answer, cache } = state.chat.embed_noting(&principal, body, freshness).await?;
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok(noting((json, answer).into_response(), cache))
 }
 
 /// Embed text.
@@ -57,8 +61,13 @@ pub(super) async fn embed(
     post, path = "/api/v1/embeddings", tag = "embeddings", request_body = Object,
     responses((status = 200, description = "a list of embeddings"), (status = "4XX", description = "refused")),
 )]
-async fn embed_v1(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    embed(state, verified, body).await
+async fn embed_v1(
+    state: State<ApiState>,
+    verified: Verified,
+    fresh: Fresh,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    embed(state, verified, fresh, body).await
 }
 
 /// The model that runs here, if there is one and the caller's key allows it. It is for everybody with

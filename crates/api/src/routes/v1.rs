@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{chat, embeddings, messages, responses};
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
-    extract::{JsonObject, Path, Verified},
+    extract::{Fresh, JsonObject, Path, Verified},
     state::ApiState,
 };
 
@@ -93,8 +93,13 @@ fn own_entry(name: &str) -> Value {
         (status = "4XX", description = "refused, or the upstream's own error"),
     ),
 )]
-async fn complete(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    chat::complete(state, verified, body).await
+async fn complete(
+    state: State<ApiState>,
+    verified: Verified,
+    fresh: Fresh,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    chat::complete(state, verified, fresh, body).await
 }
 
 /// Embed text.
@@ -102,8 +107,13 @@ async fn complete(state: State<ApiState>, verified: Verified, body: JsonObject) 
     post, path = "/v1/embeddings", tag = "v1", request_body = Object,
     responses((status = 200, description = "a list of embeddings"), (status = "4XX", description = "refused")),
 )]
-async fn embed(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    embeddings::embed(state, verified, body).await
+async fn embed(
+    state: State<ApiState>,
+    verified: Verified,
+    fresh: Fresh,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    embeddings::embed(state, verified, fresh, body).await
 }
 
 /// Send a message, whole or streamed.

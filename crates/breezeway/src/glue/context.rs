@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use breezeway_api::{RagConfig, RetrievalSettings, metered_search, passage_metadata};
 use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage};
 use breezeway_core::{Classify, FileId, Live, Principal};
-use breezeway_knowledge::{File, Library, Wanted};
+use breezeway_knowledge::{Collection, CollectionQuery, File, Library, Wanted};
 use breezeway_retrieval::{Passage, Question, Retriever};
 use breezeway_usage::Meter;
 use serde_json::{Map, Value};
 
 use super::Embedder;
+
+/// Collections that a model searches which is given none, the most recently changed first.
+const MOST_COLLECTIONS: usize = 256;
 
 /// Finds the passages of files and collections that fit a question.
 pub(crate) struct RagContext {
@@ -53,6 +56,26 @@ impl ContextSource for RagContext {
             }
         }
         Ok(sources)
+    }
+
+    async fn collections(&self, principal: &Principal) -> Result<Vec<ContextItem>, ContextError> {
+        let found = self.library.collections(principal, CollectionQuery::default()).await.map_err(failed)?;
+        Ok(found.into_iter().take(MOST_COLLECTIONS).map(|(collection, _)| named(collection)).collect())
+    }
+}
+
+/// A collection that nobody has named in a request.
+fn named(collection: Collection) -> ContextItem {
+    let sent = [
+        ("type", Value::from("collection")),
+        ("id", collection.id.as_str().into()),
+        ("name", collection.name.as_str().into()),
+    ];
+    ContextItem {
+        sent: sent.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        name: Some(collection.name),
+        kind: ItemKind::Collection(collection.id),
+        full: false,
     }
 }
 

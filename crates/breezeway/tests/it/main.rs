@@ -2,6 +2,7 @@
 
 mod audit;
 mod auths;
+mod cache;
 mod chat;
 mod chats;
 mod configs;
@@ -25,6 +26,7 @@ mod secrets;
 mod single_user;
 mod sso;
 mod sweeps;
+mod tools;
 mod trusted;
 mod usage;
 mod users;

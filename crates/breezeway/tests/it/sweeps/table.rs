@@ -350,6 +350,15 @@ fn openai() -> Vec<Row> {
         get(Admin, "/openai/config"),
         post(Admin, "/openai/config/update", openai),
         post(Admin, "/openai/verify", json!({"url": "$openai"})),
+        get(User, "/api/v1/tools/"),
+        get(Admin, "/api/v1/configs/tool_servers"),
+        post(
+            Admin,
+            "/api/v1/configs/tool_servers",
+            json!({"TOOL_SERVER_CONNECTIONS": [{"url": "$openai", "path": "openapi.json"}]}),
+        ),
+        // The scripted upstream has no such document.
+        post(Admin, "/api/v1/configs/tool_servers/verify", json!({"url": "$openai"})).refused(400),
         get(Admin, "/ollama/config"),
         post(Admin, "/ollama/config/update", json!({"OLLAMA_BASE_URLS": ["$ollama"]})),
         post(Admin, "/ollama/verify", json!({"url": "$ollama"})),
