@@ -148,7 +148,17 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         dependencies: &["http", "http-body", "http-body-util", "tower", "tower-http", "multer"],
-        users: &["upstream", "ollama", "oidc", "tools", "middleware", "api", "breezeway", "server", TEST_ONLY],
+        users: &[
+            "upstream",
+            "ollama",
+            "oidc",
+            "tools",
+            "middleware",
+            "api",
+            "breezeway",
+            "server",
+            TEST_ONLY,
+        ],
         in_tests: &[],
         because: "no status and no header exists below the adapters",
     },

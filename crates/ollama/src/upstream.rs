@@ -11,7 +11,8 @@ use breezeway_registry::{
     UpstreamReply,
 };
 use breezeway_upstream::{
-    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, json_request, plain, within,
+    Endpoint, HttpClient, Patience, RequestBody, answered, byte_stream, json_object, json_request, plain,
+    within,
 };
 use breezeway_wire::{ChatRequest, Frame, ndjson, ollama};
 use bytes::Bytes;

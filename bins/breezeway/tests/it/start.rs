@@ -211,9 +211,8 @@ fn the_settings_check_shows_no_secret() {
 
 #[test]
 fn a_local_model_that_is_not_here_is_said_to_be_ignored() {
-    let check = |model: &str| {
-        said(&Setup::new().set("RAG_EMBEDDING_MODEL", model).run(&["config", "check"], ""))
-    };
+    let check =
+        |model: &str| said(&Setup::new().set("RAG_EMBEDDING_MODEL", model).run(&["config", "check"], ""));
 
     let other = check("BAAI/bge-m3");
     assert!(other.contains("warning: RAG_EMBEDDING_MODEL names `BAAI/bge-m3`"), "{other}");
