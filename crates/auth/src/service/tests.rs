@@ -10,6 +10,7 @@ use crate::{AccountChange, ApiKeyRecord, GroupChange, MemoryAccounts, NewAccount
 
 mod access;
 mod accounts;
+mod alike;
 mod external;
 mod keys;
 mod permissions;
