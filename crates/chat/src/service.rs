@@ -125,12 +125,12 @@ impl ChatRouter {
     }
 
     /// Answer a request: fields that are this server's own (`files`, `params`, `chat_id`, …) are
-    /// consumed, all others reach the upstream.
+    /// consumed, all others reach the upstream. The answer is made anew.
     pub async fn complete(&self, principal: &Principal, request: ChatRequest) -> Result<Answer> {
-        Ok(self.complete_noting(principal, request, Freshness::Any).await?.answer)
+        Ok(self.complete_noting(principal, request, Freshness::NoStore).await?.answer)
     }
 
-    /// As [`ChatRouter::complete`], and say whether the answer was a kept one.
+    /// As [`ChatRouter::complete`], but a kept answer will do if `freshness` says so.
     pub async fn complete_noting(
         &self,
         principal: &Principal,
@@ -191,18 +191,28 @@ impl ChatRouter {
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
     /// A model that is not for this caller is one that does not exist.
-    pub async fn relay(&self, principal: &Principal, mut request: ChatRequest) -> Result<Answer> {
+    pub async fn relay(&self, principal: &Principal, request: ChatRequest) -> Result<Answer> {
+        Ok(self.relay_noting(principal, request, Freshness::NoStore).await?.answer)
+    }
+
+    /// As [`ChatRouter::relay`], but a kept answer will do if `freshness` says so.
+    pub async fn relay_noting(
+        &self,
+        principal: &Principal,
+        mut request: ChatRequest,
+        freshness: Freshness,
+    ) -> Result<Noted<Answer>> {
         let model = request.model().ok_or(Error::NoSuchModel)?;
         let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model)?;
         check_messages(&request)?;
         let own = Own::take(&mut request);
         self.apply(principal, &route, &mut request, &own, None);
-        Ok(self.answer_noting(principal, &route, request, &[], Freshness::Any).await?.answer)
+        self.answer_noting(principal, &route, request, &[], freshness).await
     }
 
     /// Answer a request for embeddings, in OpenAI's dialect.
     pub async fn embed(&self, principal: &Principal, request: Map<String, Value>) -> Result<Bytes> {
-        Ok(self.embed_noting(principal, request, Freshness::Any).await?.answer)
+        Ok(self.embed_noting(principal, request, Freshness::NoStore).await?.answer)
     }
 
     /// Pass a request on to a path of the OpenAI-compatible connection that has its model.

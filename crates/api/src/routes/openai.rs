@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{chat, responses};
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{JsonObject, Path, Verified},
+    extract::{Fresh, JsonObject, Path, Verified},
     state::ApiState,
 };
 
@@ -88,11 +88,13 @@ async fn models_of(
 async fn complete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    Fresh(freshness): Fresh,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let name = model_of(&body);
-    let answer = state.chat.relay(&principal, ChatRequest::new(body)).await;
-    Ok(chat::response(answer.map_err(|error| refused(error, &name))?))
+    let noted = state.chat.relay_noting(&principal, ChatRequest::new(body), freshness).await;
+    let noted = noted.map_err(|error| refused(error, &name))?;
+    Ok(chat::noting(chat::response(noted.answer), noted.cache))
 }
 
 /// Answer a request of the Responses API: at the upstream's own, or over a chat.

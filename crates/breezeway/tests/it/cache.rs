@@ -98,6 +98,7 @@ async fn embeddings_and_streams_are_kept_too() {
 
     for (path, at, request) in [
         (CHAT, "/v1/chat/completions", streamed),
+        ("/openai/chat/completions", "/v1/chat/completions", cold("other")),
         ("/api/embeddings", "/v1/embeddings", embed.clone()),
         ("/v1/embeddings", "/v1/embeddings", json!({"input": "other", "model": "gpt-small"})),
     ] {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl ChatRouter {
-    /// As [`ChatRouter::embed`], and say whether the answer was a kept one.
+    /// As [`ChatRouter::embed`], but a kept answer will do if `freshness` says so.
     pub async fn embed_noting(
         &self,
         principal: &Principal,
