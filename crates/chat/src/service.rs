@@ -146,7 +146,12 @@ impl ChatRouter {
         let (mut searched, given): (Vec<_>, _) =
             items.into_iter().partition(|item| own.knowledge_tool && item.is_searched());
         // Before the system prompts go in: those are not what somebody wants to know.
-        let sources = self.sources(principal, &route, &request, given).await?;
+        // What few requests need is boxed, here and below: the futures of all others stay small, and
+        // they are moved several times on their way through the layers.
+        let sources = match given.is_empty() {
+            true => Vec::new(),
+            false => Box::pin(self.sources(principal, &route, &request, given)).await?,
+        };
 
         let mut route = Arc::new(route);
         loop {
@@ -183,7 +188,7 @@ impl ChatRouter {
             prompt::augment(&mut request, sources, &config.rag_template, config.rag_in_system);
         }
         if let Some(toolbox) = self.toolbox(principal, route, &request, own, searched, sources).await? {
-            let answer = self.answer_with_tools(principal, route, request, toolbox).await?;
+            let answer = Box::pin(self.answer_with_tools(principal, route, request, toolbox)).await?;
             return Ok(Noted { answer, cache: None });
         }
         self.answer_noting(principal, route, request, sources, freshness).await
