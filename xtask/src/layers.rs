@@ -52,7 +52,8 @@ const TABLE: &[Row] = &[
     Row { name: "wire", may_use: &["core"] },
     // Nouns.
     Row { name: "auth", may_use: &["core"] },
-    Row { name: "usage", may_use: &["core"] },
+    // What an answer took is read off its bytes.
+    Row { name: "usage", may_use: &["core", "wire"] },
     Row { name: "registry", may_use: &["core", "wire"] },
     Row { name: "embedding", may_use: &["core"] },
     // A chunk is stored beside its vector, which is a word of `embedding`.

@@ -9,17 +9,13 @@ mod streams;
 
 use breezeway_core::Principal;
 use breezeway_registry::{ChatReply, Errand, Route, UpstreamError, UpstreamReply};
-use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens};
+use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens, Watch};
 use breezeway_wire::{ChatRequest, Tally};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 pub(crate) use self::prompt::estimated_input;
-use self::{
-    drain::Drains,
-    prompt::max_output,
-    streams::{Watch, watched},
-};
+use self::{drain::Drains, prompt::max_output, streams::watched};
 use crate::Result;
 
 /// What kept answers are accounted as coming from.
@@ -115,8 +111,7 @@ impl Metered {
         let drains = self.served(&errand, &mut reservation);
         match reply {
             Ok(reply) => {
-                let by_lines = reply.content_type.as_deref().is_some_and(is_by_lines);
-                let tally = if by_lines { Tally::by_lines() } else { Tally::new() };
+                let tally = Tally::of(reply.content_type.as_deref().unwrap_or_default());
                 let watch = Watch::new(reservation, tally);
                 let body = watched(reply.body, watch, drains);
                 Ok(UpstreamReply { body, ..reply })
@@ -172,44 +167,18 @@ impl Metered {
     }
 }
 
-/// Settle a call by the usage in its whole answer.
+/// Settle a call by its whole answer.
 fn settle_whole(mut reservation: Reservation, body: &[u8]) {
-    let mut tally = Tally::new();
-    tally.see(body);
     reservation.first_token();
-    reservation.produced_bytes(usize::try_from(tally.written_bytes()).unwrap_or(usize::MAX));
-    settle(reservation, &tally, Outcome::Completed);
+    let mut watch = Watch::new(reservation, Tally::new());
+    watch.see(body);
+    watch.end(Outcome::Completed);
 }
 
-/// Settle a call by what its answer said, or by an estimate.
-fn settle(reservation: Reservation, tally: &Tally, outcome: Outcome) {
-    match tally.usage() {
-        Some(usage) => reservation.settle(
-            Tokens {
-                input: usage.prompt_tokens,
-                output: usage.completion_tokens,
-                cached: usage.cached_tokens.unwrap_or(0),
-            },
-            outcome,
-        ),
-        None => reservation.settle_estimated(outcome),
-    }
-}
-
-/// Settle a call that had no answer. An upstream that refused, or never got the question, used
-/// nothing; one that broke off or was too slow may have worked.
+/// Settle a call that had no answer.
 fn settle_error(reservation: Reservation, error: &UpstreamError) {
-    match error {
-        UpstreamError::Answered { .. }
-        | UpstreamError::Busy { .. }
-        | UpstreamError::Unreachable(_)
-        | UpstreamError::Unsupported(_) => {
-            reservation.settle(Tokens::default(), Outcome::Failed);
-        }
-        _ => reservation.settle_estimated(Outcome::Failed),
+    match error.may_have_worked() {
+        true => reservation.settle_estimated(Outcome::Failed),
+        false => reservation.settle(Tokens::default(), Outcome::Failed),
     }
-}
-
-fn is_by_lines(content_type: &str) -> bool {
-    content_type.starts_with("text/event-stream") || content_type.contains("ndjson")
 }

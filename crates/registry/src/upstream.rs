@@ -90,6 +90,15 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether the upstream may have worked on the request all the same, and bill that. One that refused,
+    /// or never got the question, has not.
+    pub fn may_have_worked(&self) -> bool {
+        !matches!(
+            self,
+            Self::Answered { .. } | Self::Busy { .. } | Self::Unreachable(_) | Self::Unsupported(_)
+        )
+    }
+
     /// Whether the request may go to another model: nothing of it was worked on, as far as that can be
     /// told. For those who hold a fallback ([`Route::fallback`](crate::Route)).
     pub fn may_go_elsewhere(&self) -> bool {

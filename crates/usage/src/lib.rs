@@ -19,6 +19,7 @@ mod window;
 
 mod meter;
 mod reservation;
+mod watch;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -36,4 +37,5 @@ pub use self::{
     refusal::{Exceeded, LimitKind, Refusal},
     report::{GroupBy, Report, ReportQuery, ReportRow},
     reservation::Reservation,
+    watch::Watch,
 };

@@ -52,6 +52,13 @@ impl Refusal {
         }
     }
 
+    /// The same in whole seconds, at least one: clients that wait for as long as they are told must find
+    /// that it was enough.
+    pub fn retry_after_seconds(&self) -> u64 {
+        let wait = self.retry_after();
+        (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+    }
+
     /// What is left of each limit.
     pub fn state(&self) -> Option<&RateState> {
         match self {

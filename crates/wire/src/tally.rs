@@ -48,6 +48,14 @@ impl Tally {
         Self { by_lines: true, ..Self::default() }
     }
 
+    /// For a body of this content type: by lines where it streams.
+    pub fn of(content_type: &str) -> Self {
+        match content_type.contains("ndjson") || content_type.contains("event-stream") {
+            true => Self::by_lines(),
+            false => Self::new(),
+        }
+    }
+
     /// The next bytes of the body, split anywhere.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while self.by_lines {

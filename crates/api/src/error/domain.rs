@@ -154,10 +154,7 @@ impl From<breezeway_chat::Error> for ApiError {
 
 impl From<&breezeway_usage::Refusal> for ApiError {
     fn from(refusal: &breezeway_usage::Refusal) -> Self {
-        // Clients that wait for the whole seconds they are told must find that it was enough.
-        let wait = refusal.retry_after();
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self::classified(refusal).with_header(header::RETRY_AFTER, seconds.max(1).into())
+        Self::classified(refusal).with_header(header::RETRY_AFTER, refusal.retry_after_seconds().into())
     }
 }
 

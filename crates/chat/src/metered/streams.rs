@@ -7,72 +7,26 @@ use std::{
 };
 
 use breezeway_registry::UpstreamError;
-use breezeway_usage::{Outcome, Reservation};
-use breezeway_wire::{Frame, Tally};
+use breezeway_usage::{Outcome, Watch};
+use breezeway_wire::Frame;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{drain::Drains, settle};
+use super::drain::Drains;
 
 /// Most bytes of an answer that are read after its client has left.
 const MOST_DRAINED: usize = 8 << 20;
 
-/// What is known of an answer under way. Dropping it settles that.
-pub(super) struct Watch {
-    /// Gone once the call is settled.
-    reservation: Option<Reservation>,
-    tally: Tally,
-    /// Bytes of text that the reservation knows of.
-    noted: u64,
-}
-
-impl Watch {
-    pub(super) fn new(reservation: Reservation, tally: Tally) -> Self {
-        Self { reservation: Some(reservation), tally, noted: 0 }
-    }
-
-    /// Count a piece of an answer; behind the end mark, nothing more is expected.
-    fn see(&mut self, piece: &impl Piece, at_end: Outcome) {
-        let is_last = piece.count(&mut self.tally);
-        self.note();
-        if is_last {
-            self.end(at_end);
-        }
-    }
-
-    fn note(&mut self) {
-        let written = self.tally.written_bytes();
-        let Some(reservation) = self.reservation.as_mut().filter(|_| written > self.noted) else { return };
-        reservation.first_token();
-        reservation.produced_bytes(usize::try_from(written - self.noted).unwrap_or(usize::MAX));
-        self.noted = written;
-    }
-
-    fn end(&mut self, outcome: Outcome) {
-        self.tally.end();
-        self.note();
-        if let Some(reservation) = self.reservation.take() {
-            settle(reservation, &self.tally, outcome);
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.end(Outcome::Aborted);
-    }
-}
-
 /// What a stream is made of.
 pub(super) trait Piece: Send + Unpin + 'static {
-    /// Count it. `true` if it is the end mark of the answer.
-    fn count(&self, tally: &mut Tally) -> bool;
+    /// Show it to the watch. `true` if it is the end mark of the answer.
+    fn seen_by(&self, watch: &mut Watch) -> bool;
     fn size(&self) -> usize;
 }
 
 impl Piece for Frame {
-    fn count(&self, tally: &mut Tally) -> bool {
-        tally.see(&self.data);
+    fn seen_by(&self, watch: &mut Watch) -> bool {
+        watch.see(&self.data);
         self.is_done()
     }
 
@@ -82,8 +36,8 @@ impl Piece for Frame {
 }
 
 impl Piece for Bytes {
-    fn count(&self, tally: &mut Tally) -> bool {
-        tally.push(self);
+    fn seen_by(&self, watch: &mut Watch) -> bool {
+        watch.push(self);
         false
     }
 
@@ -112,11 +66,18 @@ struct Inner<P> {
 }
 
 impl<P: Piece> Inner<P> {
+    /// Count a piece; behind the end mark, nothing more is expected.
+    fn see(&mut self, piece: &P, at_end: Outcome) {
+        if piece.seen_by(&mut self.watch) {
+            self.watch.end(at_end);
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<P, UpstreamError>>> {
         let item = ready!(self.stream.as_mut().poll_next(cx));
         match &item {
             // Clients hang up after the end mark, and that is no abort.
-            Some(Ok(piece)) => self.watch.see(piece, Outcome::Completed),
+            Some(Ok(piece)) => self.see(piece, Outcome::Completed),
             Some(Err(_)) => self.watch.end(Outcome::Failed),
             None => self.watch.end(Outcome::Completed),
         }
@@ -126,9 +87,9 @@ impl<P: Piece> Inner<P> {
     /// Read on until the call is settled. The client has left all the same, so it stays aborted.
     async fn drain(mut self) {
         let mut read = 0;
-        while self.watch.reservation.is_some() && read < MOST_DRAINED {
+        while !self.watch.is_settled() && read < MOST_DRAINED {
             let Some(Ok(piece)) = poll_fn(|cx| self.stream.as_mut().poll_next(cx)).await else { return };
-            self.watch.see(&piece, Outcome::Aborted);
+            self.see(&piece, Outcome::Aborted);
             read += piece.size();
         }
     }
@@ -149,7 +110,7 @@ impl<P: Piece> Stream for Watched<P> {
 
 impl<P: Piece> Drop for Watched<P> {
     fn drop(&mut self) {
-        let open = self.inner.take().filter(|inner| inner.watch.reservation.is_some());
+        let open = self.inner.take().filter(|inner| !inner.watch.is_settled());
         if let (Some(inner), Some(drains)) = (open, &self.drains) {
             drains.take(inner.drain());
         }

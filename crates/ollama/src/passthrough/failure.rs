@@ -87,8 +87,7 @@ impl Failure {
 
 fn limited(refusal: &Refusal) -> Response<PassBody> {
     let status = if matches!(refusal, Refusal::Exceeded(_)) { 429 } else { 503 };
-    let seconds = refusal.retry_after().as_secs_f64().ceil() as u64;
-    with(json(status, &both(&refusal.to_string())), RETRY_AFTER, seconds.max(1).into())
+    with(json(status, &both(&refusal.to_string())), RETRY_AFTER, refusal.retry_after_seconds().into())
 }
 
 fn upstream(error: UpstreamError) -> Response<PassBody> {

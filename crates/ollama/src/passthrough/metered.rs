@@ -6,9 +6,8 @@ use std::{
 };
 
 use breezeway_core::Principal;
-use breezeway_registry::UpstreamError;
 use breezeway_upstream::BoxError;
-use breezeway_usage::{Call, Operation, Outcome, Reservation, Tokens, estimate_bytes};
+use breezeway_usage::{Call, Operation, Outcome, Reservation, Tokens, Watch, estimate_bytes};
 use breezeway_wire::{Asked, Tally};
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -47,11 +46,10 @@ fn operation(path: &str) -> Option<Operation> {
     })
 }
 
-/// Settle a call that had no answer. An upstream that refused, or never got the question, used
-/// nothing; one that broke off or was too slow may have worked.
+/// Settle a call that had no answer.
 pub(super) fn settle_failure(reservation: Reservation, failure: &Failure) {
     match failure {
-        Failure::Upstream(UpstreamError::Broken(_) | UpstreamError::TimedOut(_)) => {
+        Failure::Upstream(error) if error.may_have_worked() => {
             reservation.settle_estimated(Outcome::Failed);
         }
         _ => reservation.settle(Tokens::default(), Outcome::Failed),
@@ -61,53 +59,22 @@ pub(super) fn settle_failure(reservation: Reservation, failure: &Failure) {
 /// An answer under the eyes of the meter. Dropping it before its end settles an aborted call.
 pub(super) struct MeteredBody {
     inner: PassBody,
-    /// Gone once the call is settled.
-    reservation: Option<Reservation>,
-    tally: Tally,
-    /// Bytes of text that the reservation knows of.
-    noted: u64,
+    watch: Watch,
 }
 
 impl MeteredBody {
     pub(super) fn new(inner: PassBody, headers: &HeaderMap, reservation: Reservation) -> Self {
-        let content_type =
-            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let by_lines = content_type.contains("ndjson") || content_type.contains("event-stream");
-        let tally = if by_lines { Tally::by_lines() } else { Tally::new() };
-        Self { inner, reservation: Some(reservation), tally, noted: 0 }
-    }
-
-    fn note(&mut self) {
-        let written = self.tally.written_bytes();
-        let Some(reservation) = self.reservation.as_mut().filter(|_| written > self.noted) else { return };
-        reservation.first_token();
-        reservation.produced_bytes(usize::try_from(written - self.noted).unwrap_or(usize::MAX));
-        self.noted = written;
-    }
-
-    fn end(&mut self, outcome: Outcome) {
-        self.tally.end();
-        self.note();
-        let Some(reservation) = self.reservation.take() else { return };
-        match self.tally.usage() {
-            Some(usage) => reservation.settle(
-                Tokens {
-                    input: usage.prompt_tokens,
-                    output: usage.completion_tokens,
-                    cached: usage.cached_tokens.unwrap_or(0),
-                },
-                outcome,
-            ),
-            None => reservation.settle_estimated(outcome),
-        }
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self { inner, watch: Watch::new(reservation, Tally::of(content_type.unwrap_or_default())) }
     }
 }
 
 impl Drop for MeteredBody {
     fn drop(&mut self) {
         // The server drops a body whose announced length has gone out without asking for more.
-        let outcome = if self.inner.is_end_stream() { Outcome::Completed } else { Outcome::Aborted };
-        self.end(outcome);
+        if self.inner.is_end_stream() {
+            self.watch.end(Outcome::Completed);
+        }
     }
 }
 
@@ -123,12 +90,11 @@ impl Body for MeteredBody {
         match &item {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    self.tally.push(data);
-                    self.note();
+                    self.watch.push(data);
                 }
             }
-            Some(Err(_)) => self.end(Outcome::Failed),
-            None => self.end(Outcome::Completed),
+            Some(Err(_)) => self.watch.end(Outcome::Failed),
+            None => self.watch.end(Outcome::Completed),
         }
         Poll::Ready(item)
     }
