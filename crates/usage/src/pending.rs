@@ -50,11 +50,12 @@ impl Pending {
         let before = shard.len();
         shard.entry(key).or_default().add(totals);
         let new = shard.len() - before;
-        drop(shard);
         if new > 0 {
+            // Counted while the shard is held: a row that `take` can find is already in the count, which
+            // therefore never falls below zero.
             self.rows.fetch_add(new, Ordering::Relaxed);
         }
-        rows + new >= self.wanted
+        rows.saturating_add(new) >= self.wanted
     }
 
     /// Take about `limit` rows out.

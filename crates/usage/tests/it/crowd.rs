@@ -45,8 +45,10 @@ fn crowd(callers: &[Principal], calls: u64) -> (Meter, Totals) {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
+        let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        // Said even if one of them panicked: the scope waits for the writer.
         done.notify_one();
+        ended.into_iter().for_each(|thread| thread.expect("no thread panics"));
         writing.join().expect("no thread panics");
     });
     let rows = runtime_here.block_on(meter.report(&everything(GroupBy::default()))).expect("reported");
