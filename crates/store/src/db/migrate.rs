@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../../migrations/0001_init.sql") },
     Migration { name: "0002_accounts", sql: include_str!("../../migrations/0002_accounts.sql") },
     Migration { name: "0003_gateway", sql: include_str!("../../migrations/0003_gateway.sql") },
+    Migration { name: "0004_library", sql: include_str!("../../migrations/0004_library.sql") },
 ];
 
 /// Refuse what this program cannot read. Changes nothing.
