@@ -113,8 +113,13 @@ impl Args {
         let key = breezeway.sign_in()?;
         breezeway.wait_for_models(&key, MODELS)?;
 
-        let chat =
-            Chat { upstream: upstream.address(), bare: bare.address(), breezeway: breezeway.address(), key };
+        let chat = Chat {
+            upstream: upstream.address(),
+            bare: bare.address(),
+            breezeway: breezeway.address(),
+            key,
+            processes: [bare.process(), breezeway.process()],
+        };
         let mut results = json!({ "seconds": self.seconds, "cores": thread::available_parallelism()?.get() });
         if self.what != Some(What::Load) {
             results["micro"] = self.micro(&chat, &breezeway)?;
@@ -148,6 +153,7 @@ impl Args {
     fn load(&self, chat: &Chat, breezeway: &Breezeway) -> anyhow::Result<Value> {
         let rounds = load::in_turns(&chat.targets(), CONNECTIONS, self.turn(), TURNS)?;
         let ratio = |round: &Round| round[BREEZEWAY].per_second() / round[BARE].per_second();
+        let cpu = |target: usize| median(rounds.iter().map(|round| round[target].cpu_us()));
         let p99 = |target: usize| median(rounds.iter().map(|round| round[target].quantile_us(0.99)));
         Ok(json!({
             "connections": CONNECTIONS,
@@ -158,6 +164,7 @@ impl Args {
             },
             "ratio": median(rounds.iter().map(ratio)),
             "ratio_of_each_turn": rounds.iter().map(|round| rounded(ratio(round))).collect::<Vec<_>>(),
+            "cpu_us_per_request": { "bare_proxy": cpu(BARE), "breezeway": cpu(BREEZEWAY) },
             "p99_us": { "bare_proxy": p99(BARE), "breezeway": p99(BREEZEWAY) },
             "rss_after_kib": breezeway.rss_kib()?,
         }))
@@ -192,6 +199,8 @@ struct Chat {
     bare: SocketAddr,
     breezeway: SocketAddr,
     key: String,
+    /// Of the two proxies.
+    processes: [u32; 2],
 }
 
 impl Chat {
@@ -204,20 +213,22 @@ impl Chat {
             "stream": false,
         })
         .to_string();
-        let post = |address, path, key| Target {
+        let post = |address, path, key, process| Target {
             address,
             request: http::request("POST", path, address, key, body.as_bytes()),
+            process,
         };
+        let [bare, breezeway] = self.processes.map(Some);
         [
-            post(self.upstream, "/v1/chat/completions", None),
-            post(self.bare, "/v1/chat/completions", None),
-            post(self.breezeway, "/api/chat/completions", Some(self.key.as_str())),
+            post(self.upstream, "/v1/chat/completions", None, None),
+            post(self.bare, "/v1/chat/completions", None, bare),
+            post(self.breezeway, "/api/chat/completions", Some(self.key.as_str()), breezeway),
         ]
     }
 
     fn models(&self) -> Target {
         let request = http::request("GET", "/api/models", self.breezeway, Some(&self.key), b"");
-        Target { address: self.breezeway, request }
+        Target { address: self.breezeway, request, process: None }
     }
 }
 
@@ -306,7 +317,13 @@ mod tests {
         let upstream = ScriptedUpstream::start(3).unwrap();
         let address = upstream.address();
         // Breezeway's path is answered too, so the upstream can stand in for both proxies.
-        let chat = Chat { upstream: address, bare: address, breezeway: address, key: "sk-x".to_owned() };
+        let chat = Chat {
+            upstream: address,
+            bare: address,
+            breezeway: address,
+            key: "sk-x".to_owned(),
+            processes: [std::process::id(); 2],
+        };
 
         let rounds = load::in_turns(&chat.targets(), 2, Duration::from_millis(30), 2).unwrap();
 
@@ -321,7 +338,8 @@ mod tests {
     fn an_answer_that_is_no_success_ends_the_measurement_with_its_text() {
         let upstream = ScriptedUpstream::start(3).unwrap();
         let address = upstream.address();
-        let target = Target { address, request: http::request("GET", "/nowhere", address, None, b"") };
+        let request = http::request("GET", "/nowhere", address, None, b"");
+        let target = Target { address, request, process: None };
 
         let failure = load::in_turns(&[target], 1, Duration::from_millis(30), 1).err().unwrap();
 

@@ -12,18 +12,23 @@ use anyhow::{anyhow, bail};
 use super::{
     histogram::Histogram,
     http::{Connection, Message},
+    server,
 };
 
 /// Whom to ask, and what.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) request: Vec<u8>,
+    /// The process that answers, if its processor time is wanted.
+    pub(super) process: Option<u32>,
 }
 
 /// What one target answered in one turn.
 pub(super) struct Outcome {
     latencies: Histogram,
     elapsed: Duration,
+    /// Processor time the target's process spent meanwhile.
+    cpu: Option<Duration>,
 }
 
 /// One turn of every target, in the order of the targets.
@@ -32,6 +37,12 @@ pub(super) type Round = Vec<Outcome>;
 impl Outcome {
     pub(super) fn per_second(&self) -> f64 {
         self.latencies.count() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Processor time of the target for one request, or not a number if nobody asked for it. Unlike
+    /// requests a second it hardly changes with what else the machine does.
+    pub(super) fn cpu_us(&self) -> f64 {
+        self.cpu.map_or(f64::NAN, |cpu| cpu.as_secs_f64() * 1e6 / self.latencies.count() as f64)
     }
 
     pub(super) fn quantile_us(&self, quantile: f64) -> f64 {
@@ -65,17 +76,20 @@ pub(super) fn in_turns(
 
 fn ask(target: &Target, connections: usize, span: Duration) -> anyhow::Result<Outcome> {
     let ready = Barrier::new(connections);
+    let cpu = |target: &Target| target.process.map(server::cpu_time).transpose();
+    let before = cpu(target)?;
     let outcomes = thread::scope(|scope| {
         let workers: Vec<_> =
             (0..connections).map(|_| scope.spawn(|| worker(target, &ready, span))).collect();
         workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
     });
-    let mut total = Outcome { latencies: Histogram::new(), elapsed: Duration::ZERO };
+    let mut total = Outcome { latencies: Histogram::new(), elapsed: Duration::ZERO, cpu: None };
     for outcome in outcomes {
         let outcome = outcome.map_err(|_| anyhow!("a thread of the load generator panicked"))??;
         total.latencies.add(&outcome.latencies);
         total.elapsed = total.elapsed.max(outcome.elapsed);
     }
+    total.cpu = cpu(target)?.zip(before).map(|(after, before)| after.saturating_sub(before));
     Ok(total)
 }
 
@@ -97,7 +111,7 @@ fn worker(target: &Target, ready: &Barrier, span: Duration) -> anyhow::Result<Ou
         let answered = Instant::now();
         latencies.record(answered - asked);
         if answered - began >= span {
-            return Ok(Outcome { latencies, elapsed: answered - began });
+            return Ok(Outcome { latencies, elapsed: answered - began, cpu: None });
         }
     }
 }

@@ -37,7 +37,7 @@ impl Drop for Running {
 /// A hyper server in front of a hyper client and nothing between.
 pub(super) struct BareProxy {
     address: SocketAddr,
-    _running: Running,
+    running: Running,
 }
 
 impl BareProxy {
@@ -48,11 +48,15 @@ impl BareProxy {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim().parse().context("the bare proxy did not say where it listens")?;
-        Ok(Self { address, _running: running })
+        Ok(Self { address, running })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn process(&self) -> u32 {
+        self.running.0.id()
     }
 }
 
@@ -93,6 +97,10 @@ impl Breezeway {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn process(&self) -> u32 {
+        self.running.0.id()
     }
 
     pub(super) fn time_to_healthy(&self) -> Duration {
@@ -156,6 +164,21 @@ impl Breezeway {
         ensure!(status == 200, "the server answered {status}: {text}");
         Ok(serde_json::from_str(&text)?)
     }
+}
+
+/// The processor time a process has spent so far, in user and kernel mode, in steps of 10 ms.
+pub(super) fn cpu_time(process: u32) -> anyhow::Result<Duration> {
+    /// Linux counts in these wherever it runs: `USER_HZ` is part of its interface.
+    const TICK: Duration = Duration::from_millis(10);
+    let path = PathBuf::from(format!("/proc/{process}/stat"));
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    // The second field is the program's name in parentheses and may hold spaces; `utime` and `stime` are
+    // the 14th and 15th of proc_pid_stat(5).
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: Vec<u32> =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    ensure!(ticks.len() == 2, "`{}` has no times", path.display());
+    Ok(TICK * ticks.iter().sum())
 }
 
 /// The end of the server's log, for the one case in which it is wanted.
