@@ -111,7 +111,7 @@ async fn judge(retriever: &Retriever, files: &[FileId], collection: &Collection)
             limit: 100,
             min_similarity: 0.0,
             legs: Leg::Both,
-            dense_weight: None,
+            ..Question::default()
         };
         let started = Instant::now();
         let answer = retriever.search(question).await?;

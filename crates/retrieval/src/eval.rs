@@ -6,6 +6,10 @@
 
 use std::{collections::HashMap, hash::Hash};
 
+mod report;
+
+pub use self::report::{Percentiles, Report, StageTimes, Summary, Verdict};
+
 /// Grades of the judged documents of one question. What is not in it counts as 0.
 pub type Judged<Id> = HashMap<Id, u32>;
 

@@ -31,12 +31,26 @@ pub(crate) enum Mix {
     Both(f32),
 }
 
+/// What a final score is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fused {
+    /// The score.
+    pub(crate) score: f32,
+    /// What the words gave to it.
+    pub(crate) words: f32,
+    /// What the meaning gave to it.
+    pub(crate) meaning: f32,
+}
+
 /// The final score of every candidate, in their order.
-pub(crate) fn fuse(candidates: &[Scores], mix: Mix) -> Vec<f32> {
+pub(crate) fn fuse(candidates: &[Scores], mix: Mix) -> Vec<Fused> {
+    let only = |words: f32, meaning: f32| Fused { score: words + meaning, words, meaning };
     match mix {
-        Mix::Lexical => candidates.iter().map(|candidate| candidate.bm25).collect(),
+        Mix::Lexical => candidates.iter().map(|candidate| only(candidate.bm25, 0.0)).collect(),
         // Without a vector there is nothing to say for it, which is less than any cosine.
-        Mix::Dense => candidates.iter().map(|candidate| candidate.cosine.unwrap_or(-1.0)).collect(),
+        Mix::Dense => {
+            candidates.iter().map(|candidate| only(0.0, candidate.cosine.unwrap_or(-1.0))).collect()
+        }
         Mix::Both(weight) => {
             let weight = f64::from(weight.clamp(0.0, 1.0));
             let words = Scale::of(candidates.iter().map(|candidate| candidate.bm25));
@@ -44,7 +58,8 @@ pub(crate) fn fuse(candidates: &[Scores], mix: Mix) -> Vec<f32> {
             let score = |candidate: &Scores| {
                 // A missing vector says nothing either way: the candidate counts as average.
                 let dense = candidate.cosine.map_or(0.0, |cosine| meaning.place(cosine));
-                (weight * dense + (1.0 - weight) * words.place(candidate.bm25)) as f32
+                let (words, meaning) = ((1.0 - weight) * words.place(candidate.bm25), weight * dense);
+                Fused { score: (meaning + words) as f32, words: words as f32, meaning: meaning as f32 }
             };
             candidates.iter().map(score).collect()
         }
@@ -80,9 +95,13 @@ mod tests {
         pairs.iter().map(|&(bm25, cosine)| Scores { bm25, cosine: Some(cosine) }).collect()
     }
 
+    fn fused(candidates: &[Scores], mix: Mix) -> Vec<f32> {
+        fuse(candidates, mix).iter().map(|fused| fused.score).collect()
+    }
+
     #[test]
     fn a_leg_that_does_not_distinguish_has_no_say() {
-        let fused = fuse(&scores(&[(1.0, 0.5), (3.0, 0.5)]), Mix::Both(0.5));
+        let fused = fused(&scores(&[(1.0, 0.5), (3.0, 0.5)]), Mix::Both(0.5));
 
         assert_eq!(fused, [-0.5, 0.5]);
     }
@@ -92,7 +111,7 @@ mod tests {
         let mut candidates = scores(&[(0.0, 0.9), (0.0, 0.1)]);
         candidates.push(Scores { bm25: 0.0, cosine: None });
 
-        let fused = fuse(&candidates, Mix::Both(0.5));
+        let fused = fused(&candidates, Mix::Both(0.5));
 
         assert!(fused[0] > fused[2] && fused[2] > fused[1]);
     }
@@ -101,8 +120,8 @@ mod tests {
     fn weights_outside_their_range_are_clamped() {
         let candidates = scores(&[(1.0, 0.2), (2.0, 0.1)]);
 
-        assert_eq!(fuse(&candidates, Mix::Both(7.0)), fuse(&candidates, Mix::Both(1.0)));
-        assert_eq!(fuse(&candidates, Mix::Both(-1.0)), fuse(&candidates, Mix::Both(0.0)));
+        assert_eq!(fused(&candidates, Mix::Both(7.0)), fused(&candidates, Mix::Both(1.0)));
+        assert_eq!(fused(&candidates, Mix::Both(-1.0)), fused(&candidates, Mix::Both(0.0)));
     }
 
     proptest! {
@@ -113,7 +132,7 @@ mod tests {
             pairs in prop::collection::vec((0.0_f32..30.0, -1.0_f32..1.0), 2..20),
             weight in 0.0_f32..1.0,
         ) {
-            let fused = fuse(&scores(&pairs), Mix::Both(weight));
+            let fused = fused(&scores(&pairs), Mix::Both(weight));
 
             for (a, a_fused) in pairs.iter().zip(&fused) {
                 prop_assert!(a_fused.is_finite());

@@ -7,9 +7,12 @@ mod follow;
 mod fuse;
 mod lexical;
 mod query;
+mod rerank;
 mod retriever;
+mod select;
 mod state;
 mod top;
+mod trace;
 mod vector;
 
 #[cfg(test)]
@@ -19,6 +22,8 @@ mod tests;
 
 pub use self::{
     error::{Error, Result},
-    query::{Answer, Leg, Passage, Question},
+    query::{Answer, Leg, Passage, Place, Question},
+    rerank::{RerankConfig, RerankError, Reranker},
     retriever::{Retriever, RetrieverConfig},
+    trace::{Cut, CutReason, Reranked, Stages, Trace},
 };

@@ -3,8 +3,10 @@
 use breezeway_core::FileId;
 use breezeway_knowledge::StoredChunk;
 
+use crate::Trace;
+
 /// A question over a set of files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// The words.
     pub text: String,
@@ -20,6 +22,8 @@ pub struct Question {
     /// Weight of the dense leg in the fusion, 0 to 1; `None` for the default, which depends on the
     /// script of the question and the languages of the embedding model.
     pub dense_weight: Option<f32>,
+    /// Keep the fused order although there is a reranker.
+    pub without_reranker: bool,
 }
 
 /// Which legs search.
@@ -45,6 +49,24 @@ pub struct Passage {
     pub bm25: Option<f32>,
     /// Cosine to the question, -1 to 1, if both have vectors.
     pub cosine: Option<f32>,
+    /// How it came to its place.
+    pub place: Place,
+}
+
+/// How a passage came to its place. Ranks count from 1; there is none in a leg that did not propose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Place {
+    /// Among what the words proposed.
+    pub bm25_rank: Option<usize>,
+    /// Among what the meaning proposed.
+    pub cosine_rank: Option<usize>,
+    /// In the order of both.
+    pub fused_rank: usize,
+    /// What the words and the meaning gave to the fused score, weights included. With one leg alone, its
+    /// own score.
+    pub shares: (f32, f32),
+    /// What the reranker said, if it was asked about this passage.
+    pub reranked: Option<f32>,
 }
 
 impl Passage {
@@ -61,4 +83,6 @@ pub struct Answer {
     pub passages: Vec<Passage>,
     /// Why only words were searched although meaning was wanted; for the log and the caller.
     pub degraded: Option<String>,
+    /// How it came about.
+    pub trace: Trace,
 }

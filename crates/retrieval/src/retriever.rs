@@ -11,15 +11,16 @@ use std::{
 
 use breezeway_core::{Lane, LaneError};
 use breezeway_embedding::{EmbeddingModel, Fingerprint, Purpose, Vector};
-use breezeway_knowledge::{ChunkId, ChunkRange, ChunkStore, Seq};
+use breezeway_knowledge::{ChunkStore, Seq};
 use tracing::warn;
 
 use crate::{
-    Answer, Error, Leg, Passage, Question, Result,
+    Answer, Error, Leg, Question, RerankConfig, Reranker, Result, Stages,
     analyser::is_latin,
     follow::distinct_terms,
     lexical::{Lexical, Storage},
-    state::{Hit, Plan, State},
+    select::timed,
+    state::{Plan, State},
     vector::{FlatVectors, VectorIndex},
 };
 
@@ -46,6 +47,8 @@ pub struct RetrieverConfig {
     pub dense_weight_foreign: f32,
     /// How long a question may take to be embedded before it is searched by its words alone.
     pub embed_deadline: Duration,
+    /// How a reranker is used, where there is one.
+    pub rerank: RerankConfig,
 }
 
 impl Default for RetrieverConfig {
@@ -57,6 +60,7 @@ impl Default for RetrieverConfig {
             dense_weight: 0.65,
             dense_weight_foreign: 0.2,
             embed_deadline: Duration::from_secs(10),
+            rerank: RerankConfig::default(),
         }
     }
 }
@@ -74,6 +78,7 @@ pub(crate) struct Inner {
     state: RwLock<State>,
     /// Changed only together with the state's vectors.
     model: RwLock<Option<Arc<dyn EmbeddingModel>>>,
+    reranker: RwLock<Option<Arc<dyn Reranker>>>,
     /// Held by whoever reads the log or changes what is read.
     pub(crate) following: tokio::sync::Mutex<()>,
     /// Held on the lane by whoever writes to the index folder. Not an async lock: work on the lane goes
@@ -108,6 +113,7 @@ impl Retriever {
             lane,
             state: RwLock::new(State::new(lexical, fingerprint)),
             model: RwLock::new(model),
+            reranker: RwLock::new(None),
             following: tokio::sync::Mutex::new(()),
             disk: Mutex::new(()),
             broken: AtomicBool::new(false),
@@ -127,6 +133,11 @@ impl Retriever {
     /// are forgotten. Until the vectors of the new one have been read, searches go on as before.
     pub async fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) -> Result<()> {
         self.inner.set_model(model).await
+    }
+
+    /// Have the best candidates looked at again by `reranker` from now on, or by none.
+    pub fn set_reranker(&self, reranker: Option<Arc<dyn Reranker>>) {
+        *self.inner.reranker.write().unwrap_or_else(PoisonError::into_inner) = reranker;
     }
 
     /// Follow the log for ever: fold its tail into the index in the background.
@@ -162,6 +173,10 @@ impl Inner {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn reranker(&self) -> Option<Arc<dyn Reranker>> {
+        self.reranker.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn model(&self) -> Option<Arc<dyn EmbeddingModel>> {
         self.model.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -186,36 +201,45 @@ impl Inner {
     }
 
     async fn search(&self, mut question: Question) -> Result<Answer> {
+        let began = Instant::now();
         let limit = question.limit.min(MOST_PASSAGES);
         if limit == 0 || question.files.is_empty() {
             return Ok(Answer::default());
         }
         question.text.truncate(question.text.floor_char_boundary(LONGEST_QUESTION));
-        let (pulled, (vector, degraded)) = tokio::join!(self.pull(), self.embed(&question));
+        let ((pulled, follow), ((vector, degraded), embed)) =
+            tokio::join!(timed(self.pull()), timed(self.embed(&question)));
         pulled?;
 
         let dense_weight = self.dense_weight(&question);
         let candidates = self.config.candidates.max(limit);
-        let ranking = self
+        let terms = distinct_terms(&question.text, MOST_TERMS);
+        let plan = Plan {
+            terms: terms.clone(),
+            files: std::mem::take(&mut question.files),
+            vector,
+            legs: question.legs,
+            dense_weight,
+            candidates,
+        };
+        let handed = Instant::now();
+        let (ranking, wait) = self
             .on_lane(move |inner| {
-                let plan = Plan {
-                    terms: distinct_terms(&question.text, MOST_TERMS),
-                    files: question.files,
-                    vector,
-                    legs: question.legs,
-                    dense_weight,
-                    candidates,
-                };
-                inner.state().rank(&plan)
+                let wait = handed.elapsed();
+                (inner.state().rank(&plan), wait)
             })
-            .await?
-            .map_err(|error| {
-                self.broken.store(true, Ordering::Relaxed);
-                Error::index("search")(error)
-            })?;
-        let passages = self.passages(ranking.hits, limit, question.min_similarity).await?;
+            .await?;
+        let ranking = ranking.map_err(|error| {
+            self.broken.store(true, Ordering::Relaxed);
+            Error::index("search")(error)
+        })?;
+        let mut trace = ranking.trace;
+        trace.terms = terms;
+        trace.stages = Stages { follow, embed, wait, ..trace.stages };
+        let passages = self.selected(&question, ranking.hits, limit, &mut trace).await?;
+        trace.stages.total = began.elapsed();
         let degraded = degraded.or(ranking.without_vectors.map(str::to_owned));
-        Ok(Answer { passages, degraded })
+        Ok(Answer { passages, degraded, trace })
     }
 
     /// The question as a vector, or why there is none although one was wanted.
@@ -248,28 +272,6 @@ impl Inner {
         let reads_it =
             self.model().is_some_and(|model| model.is_multilingual()) || is_mostly_latin(&question.text);
         if reads_it { self.config.dense_weight } else { self.config.dense_weight_foreign }
-    }
-
-    /// Read the best hits, each text once. A chunk that was deleted since the search is passed over,
-    /// and so is one that is less similar than wanted; one whose similarity is unknown is not.
-    async fn passages(&self, hits: Vec<Hit>, limit: usize, min_similarity: f32) -> Result<Vec<Passage>> {
-        let mut passages: Vec<Passage> = Vec::new();
-        for hit in hits {
-            if passages.len() == limit {
-                break;
-            }
-            if hit.cosine.is_some_and(|cosine| f32::midpoint(1.0, cosine) < min_similarity) {
-                continue;
-            }
-            let id = ChunkId(hit.chunk);
-            let read = self.chunks.chunks(ChunkRange { first: id, last: id }, None).await?;
-            let Some(chunk) = read.into_iter().next() else { continue };
-            if passages.iter().any(|passage| passage.chunk.chunk.text == chunk.chunk.text) {
-                continue;
-            }
-            passages.push(Passage { chunk, score: hit.score, bm25: hit.bm25, cosine: hit.cosine });
-        }
-        Ok(passages)
     }
 
     async fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) -> Result<()> {

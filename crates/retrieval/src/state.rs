@@ -3,7 +3,10 @@
 //! Only the words are on disk. Everything else is read out of the chunk log again at every start,
 //! which takes a few reads for each file and keeps no second truth.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use breezeway_core::FileId;
 use breezeway_embedding::{Fingerprint, Vector};
@@ -13,7 +16,9 @@ use roaring::RoaringBitmap;
 use crate::{
     fuse::{Mix, Scores, fuse},
     lexical::{Analysed, Folded, Lexical, Mark},
-    query::Leg,
+    query::{Leg, Place},
+    top::Scored,
+    trace::Trace,
     vector::{FlatVectors, VectorIndex},
 };
 
@@ -87,12 +92,15 @@ pub(crate) struct Hit {
     pub(crate) score: f32,
     pub(crate) bm25: Option<f32>,
     pub(crate) cosine: Option<f32>,
+    pub(crate) place: Place,
 }
 
 /// Chunks found, best first.
 #[derive(Debug, Default)]
 pub(crate) struct Ranking {
     pub(crate) hits: Vec<Hit>,
+    /// What happened, as far as it is known here.
+    pub(crate) trace: Trace,
     /// Why the question's vector was of no use, if it was given and was not.
     pub(crate) without_vectors: Option<&'static str>,
 }
@@ -226,34 +234,33 @@ impl State {
         allowed
     }
 
-    fn file(&self, chunk: u32) -> Option<&FileId> {
+    /// Whose chunk it is.
+    pub(crate) fn file(&self, chunk: u32) -> Option<&FileId> {
         self.owners.range(..=chunk).next_back().map(|(_, owner)| &owner.file)
     }
 
     /// Search.
     pub(crate) fn rank(&self, plan: &Plan) -> tantivy::Result<Ranking> {
+        let mut clock = Lap(Instant::now());
+        let mut trace = Trace::default();
         let allowed = self.allowed(&plan.files);
-        let vector = plan.vector.as_ref();
-        let (vector, mut without_vectors) = match vector {
-            Some((fingerprint, _)) if Some(fingerprint) != self.fingerprint.as_ref() => {
-                (None, Some("the embedding model was changed meanwhile"))
-            }
-            Some((_, vector))
-                if self.vectors.dimensions().is_some_and(|known| known != vector.dimensions()) =>
-            {
-                (None, Some("the stored vectors have other dimensions than the question's"))
-            }
-            Some((_, vector)) => (Some(vector), None),
-            None => (None, None),
-        };
+        trace.allowed = allowed.len();
+        trace.stages.filter = clock.lap();
+
+        let (vector, mut without_vectors) = self.usable(plan);
         let nearest =
             vector.map_or_else(Vec::new, |vector| self.vectors.nearest(vector, &allowed, plan.candidates));
         if vector.is_some() && nearest.is_empty() && !allowed.is_empty() {
             without_vectors = Some("none of the chunks searched has a vector yet");
         }
+        trace.by_meaning = nearest.len();
+        trace.stages.dense = clock.lap();
+
         let wants_words = plan.legs != Leg::Dense || nearest.is_empty();
         let found = if wants_words { Some(self.lexical.score(&plan.terms, &allowed)?) } else { None };
         let matching = found.as_ref().map_or_else(Vec::new, |found| found.best(&allowed, plan.candidates));
+        trace.by_words = matching.len();
+        trace.stages.lexical = clock.lap();
 
         let mix = match (nearest.is_empty(), matching.is_empty()) {
             (_, true) => Mix::Dense,
@@ -269,6 +276,7 @@ impl State {
                 cosine: vector.and_then(|vector| self.vectors.cosine(vector, chunk)),
             })
             .collect();
+        let (by_words, by_meaning) = (ranks(&matching), ranks(&nearest));
         // One candidate cannot be compared with anything: its z-scores are zero, and the order is
         // what it is.
         let fused = fuse(&scores, mix);
@@ -276,11 +284,17 @@ impl State {
             .iter()
             .zip(scores)
             .zip(fused)
-            .map(|((chunk, scores), score)| Hit {
+            .map(|((chunk, scores), fused)| Hit {
                 chunk,
-                score,
+                score: fused.score,
                 bm25: (scores.bm25 > 0.0).then_some(scores.bm25),
                 cosine: scores.cosine,
+                place: Place {
+                    bm25_rank: by_words.get(&chunk).copied(),
+                    cosine_rank: by_meaning.get(&chunk).copied(),
+                    shares: (fused.words, fused.meaning),
+                    ..Place::default()
+                },
             })
             .collect();
         // Equal scores come in the order of files and of the text, which a new index does not change.
@@ -290,7 +304,42 @@ impl State {
                 .then_with(|| self.file(a.chunk).cmp(&self.file(b.chunk)))
                 .then_with(|| a.chunk.cmp(&b.chunk))
         });
-        Ok(Ranking { hits, without_vectors })
+        (1..).zip(&mut hits).for_each(|(rank, hit)| hit.place.fused_rank = rank);
+        trace.candidates = hits.len();
+        trace.dense_weight = if let Mix::Both(weight) = mix { Some(weight) } else { None };
+        trace.stages.fuse = clock.lap();
+        Ok(Ranking { hits, trace, without_vectors })
+    }
+
+    /// The question's vector if it can be compared with what is here, or why it cannot.
+    fn usable<'a>(&self, plan: &'a Plan) -> (Option<&'a Vector>, Option<&'static str>) {
+        match plan.vector.as_ref() {
+            Some((fingerprint, _)) if Some(fingerprint) != self.fingerprint.as_ref() => {
+                (None, Some("the embedding model was changed meanwhile"))
+            }
+            Some((_, vector))
+                if self.vectors.dimensions().is_some_and(|known| known != vector.dimensions()) =>
+            {
+                (None, Some("the stored vectors have other dimensions than the question's"))
+            }
+            Some((_, vector)) => (Some(vector), None),
+            None => (None, None),
+        }
+    }
+}
+
+/// The place of each chunk in a list, from 1.
+fn ranks(list: &[Scored]) -> HashMap<u32, usize> {
+    list.iter().map(|scored| scored.chunk).zip(1..).collect()
+}
+
+/// Time since the last look.
+pub(crate) struct Lap(pub(crate) Instant);
+
+impl Lap {
+    pub(crate) fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        now - std::mem::replace(&mut self.0, now)
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn question(text: &str, files: &[&str]) -> Question {
         limit: 10,
         min_similarity: 0.0,
         legs: Leg::Both,
-        dense_weight: None,
+        ..Question::default()
     }
 }
 

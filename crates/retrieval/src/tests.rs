@@ -1,6 +1,8 @@
 //! The retriever as its callers see it.
 
+mod explained;
 mod oracle;
+mod rerank;
 mod trouble;
 
 use std::{fs, future::Future, sync::Arc, time::Duration};

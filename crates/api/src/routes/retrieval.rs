@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json as JsonAnswer, extract::State};
 use breezeway_core::{FileId, Principal};
-use breezeway_knowledge::{Error as LibraryError, File, Wanted};
+use breezeway_knowledge::{Error as LibraryError, File, Unread, Wanted};
 use breezeway_retrieval::{Answer, Leg, Passage, Question};
 use http::StatusCode;
 use serde::Deserialize;
@@ -37,6 +37,8 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 const MOST_NAMES: usize = 256;
 /// Passages a request may ask for at most.
 const MOST: usize = 1000;
+/// Files named as left out at most: while a collection is filled there may be thousands.
+const MOST_LEFT_OUT: usize = 20;
 
 /// A question to one file (`file-<id>`) or collection.
 #[derive(Deserialize, ToSchema)]
@@ -82,11 +84,10 @@ async fn query_doc(
         return Ok(JsonAnswer(Value::Null));
     };
     let found = search(&state, &principal, files, &form.query, &form.options).await?;
-    let (files, answer) = found;
-    let ids: Vec<_> = answer.passages.iter().map(|passage| passage.chunk.id.0.to_string()).collect();
+    let ids: Vec<_> = found.answer.passages.iter().map(|passage| passage.chunk.id.0.to_string()).collect();
     let mut view = Map::new();
     view.insert("ids".into(), json!([ids]));
-    view.extend(view_of(&state, &files, &answer));
+    view.extend(view_of(&state, &found));
     Ok(JsonAnswer(view.into()))
 }
 
@@ -109,8 +110,8 @@ async fn query_collection(
     for name in names {
         files.extend(scope(&state, &principal, name).await?.unwrap_or_default());
     }
-    let (files, answer) = search(&state, &principal, files, &form.query, &form.options).await?;
-    Ok(JsonAnswer(view_of(&state, &files, &answer).into()))
+    let found = search(&state, &principal, files, &form.query, &form.options).await?;
+    Ok(JsonAnswer(view_of(&state, &found).into()))
 }
 
 /// The files behind a name: `file-<id>`, or a collection's id. `None` where an admin asks for what does
@@ -134,15 +135,25 @@ async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult
     }
 }
 
+/// What a question found.
+#[derive(Default)]
+struct Found {
+    /// The files of the passages.
+    files: HashMap<FileId, File>,
+    answer: Answer,
+    /// Files that were asked and have no text yet.
+    unread: Vec<Unread>,
+}
+
 async fn search(
     state: &ApiState,
     principal: &Principal,
     files: Vec<FileId>,
     text: &str,
     options: &Options,
-) -> ApiResult<(HashMap<FileId, File>, Answer)> {
+) -> ApiResult<Found> {
     if text.trim().is_empty() || files.is_empty() {
-        return Ok((HashMap::new(), Answer::default()));
+        return Ok(Found::default());
     }
     let defaults = state.tuning.settings().rag;
     let question = Question {
@@ -159,17 +170,21 @@ async fn search(
             Some(words) => Some(1.0 - words.clamp(0.0, 1.0)),
             None => defaults.dense_weight,
         },
+        without_reranker: false,
     };
+    let unread = state.library.wait_for_texts(&question.files, defaults.file_wait).await?;
     let embedding = state.tuning.embedding().model;
     let answer = metered_search(&state.meter, &state.retriever, principal, &embedding, question).await?;
     let mut ids: Vec<FileId> = answer.passages.iter().map(|passage| passage.chunk.file.clone()).collect();
     ids.sort();
     ids.dedup();
     let files = state.library.files_by_id(&ids).await?;
-    Ok((files.into_iter().map(|file| (file.id.clone(), file)).collect(), answer))
+    let files = files.into_iter().map(|file| (file.id.clone(), file)).collect();
+    Ok(Found { files, answer, unread })
 }
 
-fn view_of(state: &ApiState, files: &HashMap<FileId, File>, answer: &Answer) -> Map<String, Value> {
+fn view_of(state: &ApiState, found: &Found) -> Map<String, Value> {
+    let Found { files, answer, unread } = found;
     let embedding = state.tuning.embedding().metadata();
     let shown: Vec<(&Passage, &File)> = answer
         .passages
@@ -184,8 +199,17 @@ fn view_of(state: &ApiState, files: &HashMap<FileId, File>, answer: &Answer) -> 
     view.insert("distances".into(), json!([distances]));
     view.insert("documents".into(), json!([documents]));
     view.insert("metadatas".into(), json!([metadatas]));
+    if !unread.is_empty() {
+        view.insert("left_out".into(), unread.iter().take(MOST_LEFT_OUT).map(left_out).collect());
+    }
     if let Some(reason) = &answer.degraded {
         view.insert("degraded".into(), reason.as_str().into());
     }
     view
+}
+
+/// A file that was asked and has no text yet.
+fn left_out(file: &Unread) -> Value {
+    let status = if file.next_try.is_some() { "pending" } else { "processing" };
+    json!({"id": file.id.as_str(), "name": file.name, "status": status})
 }

@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use breezeway_api::{RagConfig, RetrievalSettings, metered_search, passage_metadata};
-use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage};
+use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, LeftOut, Source, SourcePassage};
 use breezeway_core::{Classify, FileId, Live, Principal};
-use breezeway_knowledge::{Collection, CollectionQuery, File, Library, Wanted};
+use breezeway_knowledge::{Collection, CollectionQuery, File, Library, Unread, Wanted};
 use breezeway_retrieval::{Passage, Question, Retriever};
 use breezeway_usage::Meter;
 use serde_json::{Map, Value};
@@ -15,6 +15,9 @@ use super::Embedder;
 
 /// Collections that a model searches which is given none, the most recently changed first.
 const MOST_COLLECTIONS: usize = 256;
+
+/// Files of one item that are named as left out: while a collection is filled there may be thousands.
+const MOST_LEFT_OUT: usize = 20;
 
 /// Finds the passages of files and collections that fit a question.
 pub(crate) struct RagContext {
@@ -39,6 +42,7 @@ impl ContextSource for RagContext {
             readable.push(self.files_of(principal, item).await?);
         }
         let config = self.settings.load().rag.clone();
+        let mut unread = self.wait_for(&config, &readable).await?;
         let is_whole = |item: &ContextItem| item.full || config.full_context;
         let searched: Vec<usize> = (0..items.len()).filter(|&index| !is_whole(&items[index])).collect();
         let mut found = self.search(principal, &config, &searched, &readable, questions).await?;
@@ -51,8 +55,10 @@ impl ContextSource for RagContext {
                 _ if is_whole(item) => self.whole(principal, &readable[index], &mut budget).await?,
                 _ => found.remove(&index).unwrap_or_default(),
             };
-            if !passages.is_empty() {
-                sources.push(Source { item: item.clone(), passages });
+            let left_out: Vec<LeftOut> =
+                readable[index].iter().filter_map(|file| unread.remove(file)).take(MOST_LEFT_OUT).collect();
+            if !passages.is_empty() || !left_out.is_empty() {
+                sources.push(Source { item: item.clone(), passages, left_out });
             }
         }
         Ok(sources)
@@ -87,6 +93,27 @@ impl RagContext {
             ItemKind::Text(_) => return Ok(Vec::new()),
         };
         self.library.searchable(principal, &wanted).await.map_err(failed)
+    }
+
+    /// Wait for what has been uploaded a moment ago; what is not there then, by its id.
+    async fn wait_for(
+        &self,
+        config: &RagConfig,
+        readable: &[Vec<FileId>],
+    ) -> Result<HashMap<FileId, LeftOut>, ContextError> {
+        let files: Vec<FileId> = readable.iter().flatten().cloned().collect();
+        if files.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let unread = self.library.wait_for_texts(&files, config.file_wait).await.map_err(failed)?;
+        if !unread.is_empty() {
+            tracing::debug!(files = unread.len(), "{} files are not read yet and left out", unread.len());
+        }
+        let left_out = |file: Unread| {
+            let status = if file.next_try.is_some() { "pending" } else { "processing" };
+            (file.id.clone(), LeftOut { id: file.id, name: file.name, status })
+        };
+        Ok(unread.into_iter().map(left_out).collect())
     }
 
     /// Search all items as one set, and give each passage to the first item that has its file.
@@ -154,6 +181,7 @@ impl RagContext {
                 min_similarity: config.relevance_threshold,
                 legs: config.legs,
                 dense_weight: config.dense_weight,
+                without_reranker: false,
             };
             let answer = metered_search(&self.meter, &self.retriever, principal, &embedding, question)
                 .await

@@ -171,6 +171,7 @@ async fn check(steps: Vec<Step>, candidates: usize) -> Result<(), TestCaseError>
                     min_similarity: 0.0,
                     legs,
                     dense_weight: Some(0.65),
+                    without_reranker: false,
                 };
 
                 let answer = retriever.search(asked.clone()).await.expect("a search");

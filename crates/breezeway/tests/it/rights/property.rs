@@ -271,7 +271,7 @@ impl World {
             limit: 50,
             min_similarity: 0.0,
             legs: Leg::Lexical,
-            dense_weight: None,
+            ..Question::default()
         };
         let answer = self.server.breezeway.retriever().search(question).await.unwrap();
 
