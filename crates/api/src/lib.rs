@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod departures;
 mod docs;
 mod error;
 mod extract;
@@ -12,6 +13,7 @@ mod state;
 mod views;
 
 pub use self::{
+    departures::{DepartureParts, Departures},
     error::ApiError,
     metered::{SearchError, metered_search},
     router::{document, refuse_bad_credentials, router},

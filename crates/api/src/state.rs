@@ -13,6 +13,8 @@ use breezeway_tools::ToolServers;
 use breezeway_usage::Meter;
 use serde_json::Value;
 
+use crate::departures::Departures;
+
 mod sign_on;
 mod tool_servers;
 mod tuning;
@@ -101,6 +103,8 @@ pub struct ApiParts {
     pub audit: AuditLog,
     /// What was used, and what may be.
     pub meter: Meter,
+    /// Deleting accounts.
+    pub departures: Departures,
     /// Models and connections.
     pub registry: Registry,
     /// Changing connections.

@@ -12,7 +12,9 @@ use breezeway_core::{
 };
 use serde_json::json;
 
-use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, KeyHash, PasswordHash, SealedKey};
+use crate::{
+    Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, KeyHash, PasswordHash, Removal, SealedKey,
+};
 
 pub use self::audit::audit_store;
 
@@ -31,6 +33,7 @@ pub async fn account_store<S: AccountStore>(fresh: impl AsyncFn() -> S) {
     an_address_belongs_to_one_account(&fresh().await).await;
     saving_writes_every_field(&fresh().await).await;
     deleting_an_account_takes_its_key_and_memberships(&fresh().await).await;
+    a_removal_begins_with_its_account_and_ends_with_it(&fresh().await).await;
     a_key_replaces_the_one_before(&fresh().await).await;
     named_keys_stand_beside_the_unnamed_one(&fresh().await).await;
     a_named_key_is_changed_and_deleted(&fresh().await).await;
@@ -229,6 +232,25 @@ async fn deleting_an_account_takes_its_key_and_memberships<S: AccountStore>(stor
     assert_eq!(store.api_keys().await.expect("readable"), [bob_key]);
     assert_eq!(store.groups().await.expect("readable")[0].members, BTreeSet::from([bob.id.clone()]));
     assert!(store.insert_account(&account("ada"), false).await.expect("the address is free again"));
+}
+
+async fn a_removal_begins_with_its_account_and_ends_with_it<S: AccountStore>(store: &S) {
+    let (ada, bob) = (inserted(store, "ada").await, inserted(store, "bob").await);
+    let stopped = Account { role: Role::Pending, session_stamp: "other".into(), ..ada.clone() };
+    let removal = Removal { account: ada.id.clone(), heir: Some(bob.id.clone()), by: bob.id.clone() };
+    assert_eq!(store.removals().await.expect("readable"), []);
+
+    store.begin_removal(&stopped, &removal).await.expect("begun");
+    assert_eq!(store.removals().await.expect("readable"), [removal.clone()]);
+    let accounts = store.accounts().await.expect("readable");
+    assert_same(accounts.iter().find(|found| found.id == ada.id).expect("ada is there"), &stopped);
+
+    let removal = Removal { heir: None, ..removal };
+    store.begin_removal(&stopped, &removal).await.expect("begun again");
+    assert_eq!(store.removals().await.expect("readable"), [removal]);
+
+    store.delete_account(&ada.id).await.expect("deleted");
+    assert_eq!(store.removals().await.expect("readable"), []);
 }
 
 async fn a_key_replaces_the_one_before<S: AccountStore>(store: &S) {

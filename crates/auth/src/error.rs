@@ -101,6 +101,12 @@ pub enum Error {
     /// No such group.
     #[error("the group does not exist")]
     NoSuchGroup,
+    /// Who is to have what a deleted account had is no account, is being deleted, or is that account.
+    #[error("account `{0}` cannot be given anything")]
+    NoSuchHeir(UserId),
+    /// The account is being deleted.
+    #[error("account `{0}` is being deleted")]
+    Leaving(UserId),
     /// The last admin cannot be deleted or demoted.
     #[error("the last admin cannot be removed")]
     LastAdmin,
@@ -154,12 +160,14 @@ impl Classify for Error {
             Self::InvalidEmail
             | Self::InvalidKey { .. }
             | Self::InvalidSetting { .. }
+            | Self::NoSuchHeir(_)
             | Self::PasswordTooLong
             | Self::PasswordTooWeak
             | Self::WrongCredentials
             | Self::WrongPassword => ErrorKind::Invalid,
             Self::EmailTaken
             | Self::KeySealed
+            | Self::Leaving(_)
             | Self::SingleUser { .. }
             | Self::TooManyKeys(_)
             | Self::UnnamedKey => ErrorKind::Conflict,

@@ -10,6 +10,7 @@ mod group;
 mod memory;
 mod password;
 mod permissions;
+mod removal;
 mod revoked;
 mod seal;
 mod service;
@@ -37,6 +38,7 @@ pub use self::{
     memory::MemoryAccounts,
     password::{PasswordHash, PasswordParams},
     permissions::Permissions,
+    removal::Removal,
     seal::Sealer,
     service::{Auth, AuthConfig, Session},
     settings::AuthSettings,

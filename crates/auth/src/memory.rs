@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group};
+use crate::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, Removal};
 
 /// The port in memory. Clones share one state, so a second service over a clone sees what a restart
 /// would see.
@@ -22,6 +22,7 @@ struct Rows {
     keys: Vec<ApiKeyRecord>,
     groups: HashMap<GroupId, Group>,
     identities: Vec<ExternalIdentity>,
+    removals: HashMap<UserId, Removal>,
 }
 
 impl Rows {
@@ -99,8 +100,19 @@ impl AccountStore for MemoryAccounts {
         Ok(())
     }
 
+    async fn begin_removal(&self, account: &Account, removal: &Removal) -> Result<(), StoreError> {
+        self.save_account(account).await?;
+        self.rows().removals.insert(account.id.clone(), removal.clone());
+        Ok(())
+    }
+
+    async fn removals(&self) -> Result<Vec<Removal>, StoreError> {
+        Ok(self.rows().removals.values().cloned().collect())
+    }
+
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError> {
         let mut rows = self.rows();
+        rows.removals.remove(id);
         if let Some(account) = rows.accounts.remove(id) {
             rows.emails.remove(&account.email);
         }

@@ -9,10 +9,14 @@ mod external;
 mod groups;
 mod keys;
 mod open;
+mod removals;
 mod sessions;
 mod uses;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use breezeway_core::{
     Clock, Credential, Lane, Live, Principal, Role, Secret, SettingsStore, StoreError, UnixTime, UserId,
@@ -22,7 +26,8 @@ use tokio::runtime::Handle;
 
 use self::{external::Identities, uses::Uses};
 use crate::{
-    Account, AccountStore, AuthSettings, Error, Group, KeyHash, PasswordParams, Permissions, Result, api_key,
+    Account, AccountStore, AuthSettings, Error, Group, KeyHash, PasswordParams, Permissions, Removal, Result,
+    api_key,
     directory::{Directory, StaleStamp},
     password::Hasher,
     permissions::gives,
@@ -85,6 +90,8 @@ struct Shared {
     revoked: Revoked,
     uses: Uses,
     identities: Identities,
+    /// Accounts that are being deleted.
+    removals: Mutex<HashMap<UserId, Removal>>,
     /// The one account, in single-user mode.
     single_user: Option<UserId>,
     /// Where changes are made: one thread, so one after another.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Account, ApiKeyRecord, ExternalIdentity, Group};
+use crate::{Account, ApiKeyRecord, ExternalIdentity, Group, Removal};
 
 /// Accounts, keys and groups. Read as a whole at start, written through afterwards: the service
 /// answers every question from memory.
@@ -12,7 +12,8 @@ use crate::{Account, ApiKeyRecord, ExternalIdentity, Group};
 /// - every call is one transaction;
 /// - what a call has written survives a crash after it answered;
 /// - addresses are unique: inserting or saving a second one is `StoreError::Taken("email")`;
-/// - deleting an account deletes its keys, identities and memberships; deleting what is not there is no error;
+/// - deleting an account deletes its keys, identities and memberships, and its removal; deleting what is
+///   not there is no error;
 /// - noting the use of what is not there is no error and changes nothing.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
@@ -41,6 +42,12 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Write all fields of an existing account.
     async fn save_account(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Write all fields of an existing account together with its removal, in place of an earlier one.
+    async fn begin_removal(&self, account: &Account, removal: &Removal) -> Result<(), StoreError>;
+
+    /// Removals that have begun; [`delete_account`](Self::delete_account) ends one.
+    async fn removals(&self) -> Result<Vec<Removal>, StoreError>;
 
     /// Delete an account.
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError>;

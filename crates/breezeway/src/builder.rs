@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use breezeway_api::{ApiConfig, ApiParts, RetrievalSettings, SignOn};
+use breezeway_api::{ApiConfig, ApiParts, DepartureParts, Departures, RetrievalSettings, SignOn};
 use breezeway_auth::{AccountStore, AuditLog, Auth, Sealer};
 use breezeway_chat::{
     ChatRouter, ContextSource,
@@ -256,8 +256,17 @@ impl Builder {
         };
         let health = Pulse { store: store.clone(), registry: registry.clone(), embedding: missing };
         let sign_on = config.sign_on.clone().map(|sign_on| provider(sign_on, &clock)).transpose()?;
+        let departures = Departures::from(DepartureParts {
+            auth: auth.clone(),
+            audit: audit.clone(),
+            library: library.clone(),
+            registry: registry.clone(),
+            responses: responses.clone(),
+            saved: saved.clone(),
+        });
         let state = ApiParts {
             auth: auth.clone(),
+            departures: departures.clone(),
             audit: audit.clone(),
             meter: meter.clone(),
             registry: registry.clone(),
@@ -287,6 +296,7 @@ impl Builder {
             chat,
             tools,
             saved,
+            departures,
             shelf,
             library,
             ingestor,

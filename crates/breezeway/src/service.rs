@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn};
-use breezeway_api::ApiState;
+use breezeway_api::{ApiState, Departures};
 use breezeway_auth::{AuditLog, Auth};
 use breezeway_chat::{ChatRouter, history::SavedChats};
 use breezeway_ingest::Ingestor;
@@ -54,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) chat: ChatRouter,
     pub(crate) tools: ToolServers,
     pub(crate) saved: SavedChats,
+    pub(crate) departures: Departures,
     pub(crate) shelf: Option<Arc<Shelf>>,
     pub(crate) library: Library,
     pub(crate) ingestor: Ingestor,

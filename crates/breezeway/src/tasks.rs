@@ -37,6 +37,8 @@ impl Background {
         background.run("tools", async move { parts.parts().tools.run().await });
         let parts = breezeway.clone();
         background.run("chats", async move { parts.saved().run().await });
+        let parts = breezeway.clone();
+        background.run("departures", async move { parts.parts().departures.run().await });
         if let Some(shelf) = breezeway.parts().shelf.clone() {
             background.run("shelf", async move { shelf.run().await });
         }

@@ -130,4 +130,13 @@ CREATE TABLE departed (
     PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE removals (
+    -- Deletions of accounts that have begun, so that a crash does not end them half-way.
+    account TEXT PRIMARY KEY NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    -- The account that gets what the first one has; NULL if that is deleted. No foreign keys: whoever
+    -- goes on finds out whether these are still there.
+    heir TEXT,
+    by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX collections_by_owner ON collections (owner);

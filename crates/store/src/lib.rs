@@ -20,6 +20,7 @@ mod identities;
 mod ledger;
 mod log;
 mod models;
+mod removals;
 mod responses;
 mod settings;
 mod vectors;

@@ -71,6 +71,11 @@ impl From<&breezeway_auth::Error> for ApiError {
                     .with_header(header::RETRY_AFTER, seconds);
             }
             Auth::NoSuchAccount(_) => (400, NOT_FOUND),
+            Auth::NoSuchHeir(_) => (
+                400,
+                "Nobody is there any more to be given what the account has. Name another account as `transfer_to`.",
+            ),
+            Auth::Leaving(_) => (400, "The account is being deleted."),
             Auth::NoSuchGroup => (401, NOT_FOUND),
             Auth::LastAdmin => (403, "The last admin can be neither deleted nor demoted."),
             // More passwords than can be looked at: whoever sends them is to slow down.

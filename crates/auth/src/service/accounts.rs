@@ -69,6 +69,7 @@ impl Auth {
             let before = auth.account(&id).ok_or_else(|| Error::NoSuchAccount(id.clone()))?;
             let mut account = Account::clone(&before);
             if let Some(role) = change.role {
+                auth.refuse_leaving(&id)?;
                 auth.keep_an_admin(&account, role == Role::Admin)?;
                 if gives_less(role, account.role) {
                     account.session_stamp = new_stamp();
@@ -108,52 +109,6 @@ impl Auth {
             auth.save(Account { session_stamp: new_stamp(), ..Account::clone(&before) }).await?;
             auth.0.revoked.forget(&id);
             Ok(())
-        })
-        .await
-    }
-
-    /// Begin to delete an account: it may do nothing more and its sessions end, so that what is its can
-    /// be deleted without more of it coming. [`Auth::delete_account`] is the end. In between, the account
-    /// waits like one that was never let in, and beginning again is no error.
-    ///
-    /// Answers who keeps what belongs to the server and not to the account: `by`, or another admin if an
-    /// admin deletes themselves. `None` if there is no such account.
-    ///
-    /// # Errors
-    /// [`Error::LastAdmin`]; the store's.
-    pub async fn begin_departure(&self, id: &UserId, by: &UserId) -> Result<Option<UserId>> {
-        let (id, by) = (id.clone(), by.clone());
-        self.write(async move |auth| {
-            let Some(before) = auth.account(&id) else { return Ok(None) };
-            auth.keep_an_admin(&before, false)?;
-            let stopped =
-                Account { role: Role::Pending, session_stamp: new_stamp(), ..Account::clone(&before) };
-            auth.save(stopped).await?;
-            auth.0.revoked.forget(&id);
-            let mut admins = auth.accounts();
-            admins.retain(|account| account.role == Role::Admin);
-            let first = admins.iter().min_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-            Ok(if by == id { first.map(|account| account.id.clone()) } else { Some(by) })
-        })
-        .await
-    }
-
-    /// Delete an account; deleting the last admin is refused. Answers whether it existed.
-    ///
-    /// # Errors
-    /// [`Error::LastAdmin`]; the store's.
-    pub async fn delete_account(&self, id: &UserId) -> Result<bool> {
-        let id = id.clone();
-        self.write(async move |auth| {
-            let existing = auth.account(&id);
-            if let Some(account) = &existing {
-                auth.keep_an_admin(account, false)?;
-            }
-            auth.0.store.delete_account(&id).await?;
-            auth.0.directory.remove_account(&id);
-            auth.0.revoked.forget(&id);
-            auth.0.identities.forget(&id);
-            Ok(existing.is_some())
         })
         .await
     }
@@ -219,7 +174,7 @@ impl Auth {
     }
 
     /// Refuse what would leave nobody in charge.
-    fn keep_an_admin(&self, account: &Account, stays_admin: bool) -> Result<()> {
+    pub(super) fn keep_an_admin(&self, account: &Account, stays_admin: bool) -> Result<()> {
         if account.role == Role::Admin && !stays_admin && self.0.directory.admins() <= 1 {
             return Err(Error::LastAdmin);
         }

@@ -222,7 +222,8 @@ impl Auth {
             ExternalRole::Default => self.settings().role()?,
             ExternalRole::Is(role) => role,
         };
-        if role == account.role {
+        // Who is being deleted is not let in again on the way.
+        if role == account.role || self.refuse_leaving(&account.id).is_err() {
             return Ok(account);
         }
         // Refusing the sign-in would lock the last one who could repair the mapping out.

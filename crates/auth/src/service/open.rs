@@ -1,6 +1,6 @@
 //! Opening: everything is read once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use breezeway_core::{Clock, Lane, LaneConfig, Live, Role, SettingsStore, StoreError, UnixTime, UserId};
 
@@ -49,6 +49,8 @@ impl Auth {
         for identity in store.identities().await? {
             identities.put(identity);
         }
+        let removals = store.removals().await?.into_iter().map(|removal| (removal.account.clone(), removal));
+        let removals = Mutex::new(removals.collect());
         let single_user = if config.single_user {
             Some(single_user(&directory, &*store, clock.now()).await?)
         } else {
@@ -62,6 +64,7 @@ impl Auth {
             settings: Live::new(settings),
             uses: Uses::default(),
             identities,
+            removals,
             writes: Lane::new("accounts", WRITES),
             persistent_settings: config.persistent_settings,
             store,

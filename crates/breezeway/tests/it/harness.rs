@@ -67,16 +67,22 @@ impl TestServer {
             ollama: ScriptedUpstream::start().await,
         };
         let server = Self::with(|config| {
-            config.connections = vec![
-                connection(ConnectionKind::OpenAi, upstreams.openai.openai_url()),
-                connection(ConnectionKind::Ollama, upstreams.ollama.url()),
-            ];
+            config.connections = upstreams.connections();
             change(config);
         })
         .await;
         let failures = server.breezeway.registry().refresh(true).await;
         assert!(failures.is_empty(), "{failures:?}");
         (server, upstreams)
+    }
+
+    /// One over a folder that another has used, with the upstreams of that one.
+    pub(crate) async fn over(folder: TempDir, upstreams: &Upstreams) -> Self {
+        let mut config = config(&folder);
+        config.connections = upstreams.connections();
+        let server = Self::open(folder, config).await;
+        server.breezeway.registry().refresh(true).await;
+        server
     }
 
     async fn open(folder: TempDir, config: Config) -> Self {
@@ -163,6 +169,15 @@ impl TestServer {
 pub(crate) struct Upstreams {
     pub(crate) openai: ScriptedUpstream,
     pub(crate) ollama: ScriptedUpstream,
+}
+
+impl Upstreams {
+    fn connections(&self) -> Vec<Connection> {
+        vec![
+            connection(ConnectionKind::OpenAi, self.openai.openai_url()),
+            connection(ConnectionKind::Ollama, self.ollama.url()),
+        ]
+    }
 }
 
 /// Settings that cost little: weak hashes, an embedding model without weights, few threads.

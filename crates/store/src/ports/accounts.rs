@@ -1,8 +1,8 @@
 use async_trait::async_trait;
-use breezeway_auth::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group};
+use breezeway_auth::{Account, AccountStore, ApiKeyRecord, ExternalIdentity, Group, Removal};
 use breezeway_core::{ApiKeyId, GroupId, StoreError, UnixTime, UserId};
 
-use crate::{Store, accounts, api_keys, groups, identities};
+use crate::{Store, accounts, api_keys, groups, identities, removals};
 
 #[async_trait]
 impl AccountStore for Store {
@@ -52,6 +52,19 @@ impl AccountStore for Store {
     async fn save_account(&self, account: &Account) -> Result<(), StoreError> {
         let account = account.clone();
         self.write("save an account", move |tx| accounts::save(tx, &account)).await
+    }
+
+    async fn begin_removal(&self, account: &Account, removal: &Removal) -> Result<(), StoreError> {
+        let (account, removal) = (account.clone(), removal.clone());
+        self.write("begin to remove an account", move |tx| {
+            accounts::save(tx, &account)?;
+            removals::put(tx, &removal)
+        })
+        .await
+    }
+
+    async fn removals(&self) -> Result<Vec<Removal>, StoreError> {
+        self.read("read removals", removals::all).await
     }
 
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError> {

@@ -4,11 +4,12 @@ use axum::{Json as JsonAnswer, extract::State};
 use breezeway_auth::{Action, Target};
 use breezeway_core::UserId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::account;
 use crate::{
+    departures,
     error::{ApiError, ApiResult},
     extract::{Admin, Path, Query, Trail},
     state::ApiState,
@@ -25,7 +26,8 @@ pub(super) struct DeleteQuery {
 /// Delete an account, with all that is its or after handing it to another.
 ///
 /// The account goes last. If something fails on the way, or nobody waits for the end, it is left without
-/// rights, and deleting it again goes on.
+/// rights, and the server goes on by itself. Deleting it again does so at once; the heir of the first time
+/// stays unless another is named.
 #[utoipa::path(
     delete, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path), DeleteQuery),
     responses((status = 200, body = bool), (status = "4XX", description = "refused")),
@@ -39,15 +41,8 @@ pub(super) async fn delete(
 ) -> ApiResult<JsonAnswer<bool>> {
     let heir = query.transfer_to.as_deref().map(|heir| heir_of(&state, &id, heir)).transpose()?;
     let Ok(id) = id.parse::<UserId>() else { return Ok(JsonAnswer(true)) };
-    if let Some(keeper) = state.auth.begin_departure(&id, &admin.user).await? {
-        state.library.depart(&id, heir.as_ref()).await?;
-        state.registry.depart(&id, heir.as_ref(), &keeper).await?;
-        state.responses.depart(&id).await.map_err(|failure| ApiError::from_store(&failure))?;
-        state.saved.depart(&id, heir.as_ref()).await.map_err(|failure| ApiError::from_store(&failure))?;
-    }
-    let email = state.auth.account(&id).map(|account| account.email.clone());
-    if state.auth.delete_account(&id).await? {
-        let detail = json!({"email": email, "transferred_to": heir.as_ref().map(UserId::as_str)});
+    if let Some((removal, email)) = state.departures.remove(&id, heir.as_ref(), &admin.user).await? {
+        let detail = departures::detail(&removal, &email).into();
         trail.report(Action::AccountDeleted, Target::new("account", &id), detail).await;
     }
     Ok(JsonAnswer(true))

@@ -43,25 +43,56 @@ async fn who_departs_may_do_nothing_more_and_can_depart_again() {
     let (auth, admin, user) = World::new().populated().await;
     let (admin, id) = (&admin.account.id, &user.account.id);
 
-    let keeper = auth.begin_departure(id, admin).await.unwrap();
-    assert_eq!(keeper.as_ref(), Some(admin));
+    let removal = auth.begin_removal(id, None, admin).await.unwrap().unwrap();
+    assert_eq!(auth.keeper(&removal).as_ref(), Some(admin));
     assert!(matches!(auth.authenticate(user.token.expose()), Err(Error::Revoked)));
     assert_eq!(auth.account(id).unwrap().role, Role::Pending);
 
-    assert_eq!(auth.begin_departure(id, admin).await.unwrap().as_ref(), Some(admin));
+    assert_eq!(auth.removals(), [removal.clone()]);
+    let let_in = auth.update_account(id, role(Role::User)).await;
+    assert!(matches!(let_in, Err(Error::Leaving(_))));
+
+    assert_eq!(auth.begin_removal(id, None, admin).await.unwrap(), Some(removal));
     assert!(auth.delete_account(id).await.unwrap());
-    assert_eq!(auth.begin_departure(id, admin).await.unwrap(), None, "there is nobody any more");
+    assert_eq!(auth.begin_removal(id, None, admin).await.unwrap(), None, "there is nobody any more");
+    assert_eq!(auth.removals(), []);
 }
 
 #[tokio::test]
 async fn an_admin_who_departs_leaves_the_server_to_another() {
     let (auth, admin, user) = World::new().populated().await;
     let (admin, user) = (&admin.account.id, &user.account.id);
-    assert!(matches!(auth.begin_departure(admin, admin).await, Err(Error::LastAdmin)));
+    assert!(matches!(auth.begin_removal(admin, None, admin).await, Err(Error::LastAdmin)));
 
     auth.update_account(user, role(Role::Admin)).await.unwrap();
 
-    assert_eq!(auth.begin_departure(admin, admin).await.unwrap().as_ref(), Some(user));
+    let removal = auth.begin_removal(admin, None, admin).await.unwrap().unwrap();
+    assert_eq!(auth.keeper(&removal).as_ref(), Some(user));
+}
+
+#[tokio::test]
+async fn a_removal_keeps_its_heir_and_a_restart_knows_it() {
+    let world = World::new();
+    let (auth, admin, user) = world.populated().await;
+    let (admin, user) = (&admin.account.id, &user.account.id);
+    let bob = auth.add_account(new("bob")).await.unwrap().account.id;
+    let eve = auth.add_account(new("eve")).await.unwrap().account.id;
+    for nobody in [UserId::mint(), user.clone()] {
+        let refused = auth.begin_removal(user, Some(&nobody), admin).await;
+        assert!(matches!(refused, Err(Error::NoSuchHeir(_))));
+    }
+    assert_eq!(auth.removals(), [], "a refusal changes nothing");
+
+    auth.begin_removal(user, Some(&bob), admin).await.unwrap();
+    let auth = world.open().await;
+
+    let removal = auth.begin_removal(user, None, admin).await.unwrap().unwrap();
+    assert_eq!(removal.heir.as_ref(), Some(&bob));
+    auth.begin_removal(&bob, None, admin).await.unwrap();
+    let heir_goes = auth.begin_removal(user, None, admin).await;
+    assert!(matches!(heir_goes, Err(Error::NoSuchHeir(_))), "{heir_goes:?}");
+    let removal = auth.begin_removal(user, Some(&eve), admin).await.unwrap().unwrap();
+    assert_eq!(removal.heir, Some(eve));
 }
 
 #[tokio::test]
@@ -71,7 +102,8 @@ async fn of_two_admins_who_delete_each_other_at_once_one_stays() {
         let (one, two) = (&admin.account.id, &user.account.id);
         auth.update_account(two, role(Role::Admin)).await.unwrap();
 
-        let (first, second) = tokio::join!(auth.begin_departure(one, two), auth.begin_departure(two, one));
+        let (first, second) =
+            tokio::join!(auth.begin_removal(one, None, two), auth.begin_removal(two, None, one));
 
         let refused = [first, second].into_iter().filter(|answer| matches!(answer, Err(Error::LastAdmin)));
         assert_eq!(refused.count(), 1);

@@ -200,6 +200,12 @@ impl AccountStore for Held {
     async fn save_account(&self, account: &Account) -> Result<(), StoreError> {
         self.inner.save_account(account).await
     }
+    async fn begin_removal(&self, account: &Account, removal: &Removal) -> Result<(), StoreError> {
+        self.inner.begin_removal(account, removal).await
+    }
+    async fn removals(&self) -> Result<Vec<Removal>, StoreError> {
+        self.inner.removals().await
+    }
     async fn delete_account(&self, id: &UserId) -> Result<(), StoreError> {
         self.inner.delete_account(id).await
     }
