@@ -292,6 +292,8 @@ fn chats(source: &Source, gateway: &mut Config) -> Result<()> {
     let rag = &mut gateway.rag;
     rag.top_k = source.number_or("RAG_TOP_K", rag.top_k)?;
     rag.relevance_threshold = source.number_or("RAG_RELEVANCE_THRESHOLD", rag.relevance_threshold)?;
+    rag.file_wait =
+        Duration::from_secs(source.number_or("BREEZEWAY_FILE_WAIT", rag.file_wait.as_secs())?.min(600));
     if source.flag("ENABLE_RAG_HYBRID_SEARCH")? == Some(false) {
         rag.legs = Leg::Dense;
     }

@@ -189,6 +189,7 @@ impl Builder {
             lanes.extract.clone(),
             clock.clone(),
             library.arrivals(),
+            library.movements(),
         );
         let own = own_model(&embedding, model.as_ref()).filter(|_| !config.bypass_embedding);
         let retriever_config = RetrieverConfig {

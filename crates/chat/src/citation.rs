@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::Source;
+use crate::{LeftOut, Source};
 
 /// The value of `sources`.
 pub(crate) fn sources_json(sources: &[Source]) -> Value {
@@ -20,6 +20,10 @@ fn source_json(source: &Source) -> Value {
     let scores: Option<Vec<f64>> = passages.iter().map(|passage| passage.score.map(rounded)).collect();
     if let Some(scores) = scores {
         shown["distances"] = scores.into();
+    }
+    if !source.left_out.is_empty() {
+        let file = |left: &LeftOut| json!({"id": left.id.as_str(), "name": left.name, "status": left.status});
+        shown["left_out"] = source.left_out.iter().map(file).collect();
     }
     shown
 }
@@ -51,6 +55,7 @@ mod tests {
                 sent: Map::from_iter([("type".into(), "file".into()), ("id".into(), "f".into())]),
             },
             passages: scores.iter().map(passage).collect(),
+            left_out: Vec::new(),
         }
     }
 
@@ -82,6 +87,17 @@ mod tests {
           }
         ]
         "#);
+    }
+
+    #[test]
+    fn files_that_could_not_be_searched_are_named() {
+        let left = LeftOut { id: "g".parse().unwrap(), name: "sea.txt".into(), status: "processing" };
+        let source = Source { left_out: vec![left], ..source(&[]) };
+
+        let shown = sources_json(&[source]);
+
+        let left = json!([{"id": "g", "name": "sea.txt", "status": "processing"}]);
+        assert_eq!((&shown[0]["document"], &shown[0]["left_out"]), (&json!([]), &left));
     }
 
     #[test]

@@ -97,8 +97,21 @@ fn item_of(sent: &Map<String, Value>, kind: Option<&str>) -> Option<ContextItem>
 pub struct Source {
     /// The item.
     pub item: ContextItem,
-    /// Its passages, best first; never empty.
+    /// Its passages, best first; empty only if something was left out.
     pub passages: Vec<SourcePassage>,
+    /// What of it could not be searched, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file that was asked about and could not be searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which.
+    pub id: FileId,
+    /// What it is called.
+    pub name: String,
+    /// What it is doing instead: `pending` or `processing`.
+    pub status: &'static str,
 }
 
 /// A passage for the model and the answer's `sources`.
@@ -140,7 +153,8 @@ impl StdError for ContextError {
 /// - items the caller may not read, or that do not exist, give nothing and are no error;
 /// - all searched items compete in one ranking: there are at most as many passages in all as the
 ///   source's own limit allows, not as many for each item;
-/// - sources come in the order of the items; an item without a passage has no source.
+/// - sources come in the order of the items; an item without a passage has no source, unless files of
+///   it are still on their way to their first text: those are named as left out.
 #[async_trait]
 pub trait ContextSource: Send + Sync + 'static {
     /// The passages of `items` that answer `questions` (one or several wordings). There are no

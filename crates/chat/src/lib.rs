@@ -18,7 +18,7 @@ mod variables;
 
 pub use self::{
     cache::{CacheConfig, CacheUse, Freshness},
-    context::{ContextError, ContextItem, ContextSource, ItemKind, Source, SourcePassage},
+    context::{ContextError, ContextItem, ContextSource, ItemKind, LeftOut, Source, SourcePassage},
     error::{Error, Result},
     prompt::DEFAULT_TEMPLATE,
     service::{Answer, ChatConfig, ChatRouter, Noted, QueryGeneration, Spoken},

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use breezeway_wire::{ChatRequest, SystemPosition};
 use serde_json::Value;
 
-use crate::{ItemKind, Source, SourcePassage};
+use crate::{ItemKind, LeftOut, Source, SourcePassage};
 
 /// The template used unless the settings give another.
 ///
@@ -55,6 +55,9 @@ pub(crate) fn context_from(sources: &[Source], first: usize) -> String {
                 lines.push(line(id, source, passage));
             }
         }
+        if place >= first {
+            lines.extend(source.left_out.iter().map(left_out_line));
+        }
     }
     lines.join("\n")
 }
@@ -67,6 +70,12 @@ fn identity<'a>(source: &'a Source, passage: &'a SourcePassage) -> &'a str {
         ItemKind::Collection(id) => id.as_str(),
         ItemKind::Text(text) => source.item.name.as_deref().unwrap_or(text),
     })
+}
+
+/// Has the model know what it was not shown, so that it does not answer as if there were nothing.
+fn left_out_line(file: &LeftOut) -> String {
+    let name = attribute_text(&file.name);
+    format!("<source name=\"{name}\" status=\"still being read in, not available yet\"></source>")
 }
 
 fn line(id: usize, source: &Source, passage: &SourcePassage) -> String {

@@ -272,7 +272,7 @@ impl ChatRouter {
             return Ok(Vec::new());
         }
         let mut sources = context.context(principal, &items, &questions).await?;
-        sources.retain(|source| !source.passages.is_empty());
+        sources.retain(|source| !source.passages.is_empty() || !source.left_out.is_empty());
         debug!(items = items.len(), sources = sources.len(), "Searched {} items for context", items.len());
         Ok(sources)
     }

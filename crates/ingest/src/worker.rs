@@ -11,7 +11,7 @@ use std::{
 
 use breezeway_core::{Classify, Clock, FileId, Lane, Live};
 use breezeway_embedding::EmbeddingModel;
-use breezeway_knowledge::{BlobStore, ChunkStore, Claim};
+use breezeway_knowledge::{BlobStore, ChunkStore, Claim, Movements};
 use futures_util::{
     FutureExt as _,
     future::{Either, join, join_all, select},
@@ -60,6 +60,7 @@ pub struct Ingestor {
     pub(crate) lane: Lane,
     pub(crate) clock: Clock,
     arrivals: Arc<Notify>,
+    movements: Movements,
     /// Woken when a commit left chunks without vectors of the model in use.
     pub(crate) behind: Arc<Notify>,
     pub(crate) board: ProgressBoard,
@@ -68,7 +69,7 @@ pub struct Ingestor {
 
 impl Ingestor {
     /// A worker over the library's stores. `lane` is where extraction and chunking run; `arrivals`
-    /// is [`breezeway_knowledge::Library::arrivals`].
+    /// and `movements` are the library's.
     pub fn new(
         config: IngestConfig,
         chunks: Arc<dyn ChunkStore>,
@@ -77,6 +78,7 @@ impl Ingestor {
         lane: Lane,
         clock: Clock,
         arrivals: Arc<Notify>,
+        movements: Movements,
     ) -> Self {
         Self {
             plan: Live::new(config.plan),
@@ -87,6 +89,7 @@ impl Ingestor {
             lane,
             clock,
             arrivals,
+            movements,
             behind: Arc::default(),
             board: ProgressBoard::default(),
             failures: Failures::default(),
@@ -150,7 +153,7 @@ impl Ingestor {
     /// Process a file and settle its claim, whatever happens.
     async fn take(&self, claim: &Claim) {
         let id = &claim.file.id;
-        let _on_board = OnBoard { board: &self.board, file: id };
+        let on_board = OnBoard { board: &self.board, file: id };
         let work = AssertUnwindSafe(self.process(claim)).catch_unwind();
         let outcome = match select(pin!(work), pin!(self.keep(claim))).await {
             Either::Left((outcome, _)) => outcome.unwrap_or(Err(Error::Panicked)),
@@ -165,6 +168,8 @@ impl Ingestor {
             }
             Err(error) => self.settle(claim, &error).await,
         }
+        drop(on_board);
+        self.movements.tell();
     }
 
     /// Renew the claim for as long as it is ours.

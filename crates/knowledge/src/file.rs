@@ -68,6 +68,18 @@ impl FileState {
     }
 }
 
+/// A file that has no text so far and is to get one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Which.
+    pub id: FileId,
+    /// What it is called.
+    pub name: String,
+    /// From when on a worker takes it, which is in the future if it failed and that may pass; `None` if
+    /// a worker has it.
+    pub next_try: Option<UnixTime>,
+}
+
 /// A file about to be inserted. Its blob is already stored.
 #[derive(Clone, Debug)]
 pub struct NewFile {

@@ -9,6 +9,7 @@ mod file;
 mod library;
 mod log;
 mod memory;
+mod movements;
 mod name;
 mod store;
 
@@ -21,9 +22,10 @@ pub use self::{
     collection::{Collection, CollectionChange, CollectionQuery, Member, MemberQuery, NewCollection},
     document::{Document, Section},
     error::{Error, Result},
-    file::{File, FileOrder, FileQuery, FileState, NewFile},
+    file::{File, FileOrder, FileQuery, FileState, NewFile, Unread},
     library::{Library, LibraryConfig, Upload, Wanted},
     log::{LogEntry, LogOp, Seq},
     memory::MemoryLibrary,
+    movements::{Listener, Movements},
     store::{ChunkStore, Claim, FileCommit, LibraryStore, Page, Slice},
 };

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, RwLock};
 use self::rights::narrowed_to;
 use crate::{
     BlobHash, BlobStore, BlobStream, CollectionQuery, Document, Error, File, FileOrder, FileQuery, FileState,
-    LibraryStore, NewFile, Page, Result, Slice, name,
+    LibraryStore, Movements, NewFile, Page, Result, Slice, name,
 };
 
 mod blobs;
@@ -19,6 +19,7 @@ mod collections;
 mod depart;
 mod named;
 mod rights;
+mod wait;
 
 /// Files that are deleted in one transaction when all are.
 const DELETED_AT_ONCE: u64 = 200;
@@ -71,6 +72,7 @@ pub struct Library {
     config: Live<LibraryConfig>,
     arrivals: Arc<Notify>,
     changes: Arc<Notify>,
+    movements: Movements,
     /// Held shared from a blob's last byte to its row, and alone while an unused blob is deleted.
     /// See [`blobs`].
     blob_gate: Arc<RwLock<()>>,
@@ -85,7 +87,8 @@ impl Library {
         clock: Clock,
     ) -> Self {
         let (config, arrivals, changes) = (Live::new(config), Arc::default(), Arc::default());
-        Self { store, blobs, clock, config, arrivals, changes, blob_gate: Arc::default() }
+        let movements = Movements::default();
+        Self { store, blobs, clock, config, arrivals, changes, movements, blob_gate: Arc::default() }
     }
 
     /// Refuse other things from now on. Uploads under way keep to what was in force when they began.
@@ -101,6 +104,11 @@ impl Library {
     /// Woken whenever collections were made, changed or deleted; for one that keeps a list of them.
     pub fn changes(&self) -> Arc<Notify> {
         self.changes.clone()
+    }
+
+    /// Woken whenever a file's state changed; the ingest worker tells it too.
+    pub fn movements(&self) -> Movements {
+        self.movements.clone()
     }
 
     /// Keep an upload. The file is there when this answers; processing follows in the background.
@@ -289,6 +297,7 @@ impl Library {
         self.check_extension(&file.name)?;
         let queued = self.store.requeue_file(id, self.clock.now()).await?;
         let file = queued.ok_or_else(|| Error::NoSuchFile(id.clone()))?;
+        self.movements.tell();
         self.arrivals.notify_one();
         Ok(file)
     }
@@ -364,6 +373,7 @@ impl Library {
 
     async fn delete_files(&self, ids: &[FileId]) -> Result<()> {
         let unused = self.store.delete_files(ids).await?;
+        self.movements.tell();
         self.forget_unused(&unused).await?;
         Ok(())
     }

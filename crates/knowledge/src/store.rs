@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     BlobHash, ChunkHash, ChunkRange, Collection, CollectionChange, CollectionQuery, Document, File,
     FileQuery, LogEntry, Member, MemberQuery, NewChunk, NewCollection, NewFile, Seq, StoredBlob, StoredChunk,
+    Unread,
 };
 
 /// Which part of a list.
@@ -68,6 +69,11 @@ pub trait LibraryStore: Send + Sync + 'static {
     /// Several files in one read, in the order asked for; unknown ids are left out.
     async fn files_by_id(&self, ids: &[FileId]) -> Result<Vec<File>, StoreError>;
 
+    /// Those of `ids` that have no text and are pending or being processed, each once, in no particular
+    /// order. A file that has a text, if only of bytes it had before it was requeued, is not among them;
+    /// one that was given other bytes is.
+    async fn unread_files(&self, ids: &[FileId]) -> Result<Vec<Unread>, StoreError>;
+
     /// List files.
     async fn files(&self, query: &FileQuery) -> Result<Page<File>, StoreError>;
 
@@ -78,7 +84,8 @@ pub trait LibraryStore: Send + Sync + 'static {
     /// it. Its document and chunks stay until the next commit replaces them. `None` if unknown.
     async fn requeue_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError>;
 
-    /// Give a file other bytes and have it processed again, as [`LibraryStore::requeue_file`] does.
+    /// Give a file other bytes and have it processed again, as [`LibraryStore::requeue_file`] does; it
+    /// has no `text_hash` until then.
     /// Answers the file, and the blob it had if no file has that any more. `None` if unknown.
     async fn replace_blob(
         &self,

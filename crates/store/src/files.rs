@@ -1,10 +1,13 @@
 //! Files: what was uploaded, lists of it, and the state that makes each row a job.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use breezeway_core::{FileId, StoreError, UnixTime, UserId};
 use breezeway_knowledge::{
-    BlobHash, Claim, File, FileOrder, FileQuery, FileState, NewFile, Page, StoredBlob,
+    BlobHash, Claim, File, FileOrder, FileQuery, FileState, NewFile, Page, StoredBlob, Unread,
 };
 
 use crate::{
@@ -61,6 +64,22 @@ pub(crate) fn by_ids(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<Vec<File>, Store
         files.extend(by_id(tx, id)?);
     }
     Ok(files)
+}
+
+/// Those of `ids` that are to get their first text.
+pub(crate) fn unread(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<Vec<Unread>, StoreError> {
+    // Through the index of the queue, which is as small as the work that is left: mostly empty, while
+    // a collection that is asked about can have any number of files.
+    let asked: HashSet<&str> = ids.iter().map(FileId::as_str).collect();
+    let queued = tx.query(
+        "SELECT id, name, state, due_at FROM files WHERE due_at IS NOT NULL AND text_hash IS NULL",
+        &[],
+        |row| {
+            let next_try = if row.text("state")? == "pending" { row.opt_time("due_at")? } else { None };
+            Ok(Unread { id: row.id("id")?, name: row.text("name")?, next_try })
+        },
+    )?;
+    Ok(queued.into_iter().filter(|file| asked.contains(file.id.as_str())).collect())
 }
 
 pub(crate) fn list(tx: &mut Tx<'_>, query: &FileQuery) -> Result<Page<File>, StoreError> {
@@ -156,7 +175,7 @@ pub(crate) fn replace_blob(
 ) -> Result<Option<(File, Option<BlobHash>)>, StoreError> {
     let Some(former) = blob_of(tx, id)? else { return Ok(None) };
     tx.execute(
-        "UPDATE files SET blob = ?2, size_bytes = ?3, media_type = ?4 WHERE id = ?1",
+        "UPDATE files SET blob = ?2, size_bytes = ?3, media_type = ?4, text_hash = NULL WHERE id = ?1",
         &[id.into(), Value::blob(&blob.hash.0), blob.size_bytes.into(), media_type.into()],
     )?;
     let file = requeue(tx, id, now)?;

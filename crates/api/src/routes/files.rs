@@ -479,16 +479,7 @@ pub(super) async fn wait_until_final(
     principal: &Principal,
     id: &FileId,
 ) -> ApiResult<File> {
-    let deadline = Instant::now() + PROCESSING_WAIT;
-    let mut pause = Duration::from_millis(5);
-    loop {
-        let file = state.library.file(principal, id).await?;
-        if file.state.is_final() || Instant::now() >= deadline {
-            return Ok(file);
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(250));
-    }
+    Ok(state.library.wait_until_final(principal, id, PROCESSING_WAIT).await?)
 }
 
 /// The status at once, then whenever it changes and at least once a second, until it is final.

@@ -1,5 +1,7 @@
 //! Settings of retrieval that an admin changes at run time, and the port to whoever applies them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use breezeway_chat::ChatConfig;
 use breezeway_core::{Classify, ErrorKind, Secret, StoreError};
@@ -25,6 +27,8 @@ pub struct RagConfig {
     /// Longest text of whole items together, in bytes, so that a large file does not become a request
     /// of hundreds of megabytes.
     pub full_context_bytes: usize,
+    /// How long a question waits for files that were uploaded and have no text yet.
+    pub file_wait: Duration,
 }
 
 impl Default for RagConfig {
@@ -36,6 +40,7 @@ impl Default for RagConfig {
             dense_weight: None,
             full_context: false,
             full_context_bytes: 4 << 20,
+            file_wait: Duration::from_secs(30),
         }
     }
 }

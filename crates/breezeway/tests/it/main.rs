@@ -1,5 +1,6 @@
 //! The HTTP API as its clients see it: the whole gateway, asked without a socket.
 
+mod asking;
 mod audit;
 mod auths;
 mod cache;

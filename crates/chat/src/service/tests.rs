@@ -78,7 +78,11 @@ impl ContextSource for Library {
             }],
             _ => Vec::new(),
         };
-        let sources = items.iter().map(|item| Source { item: item.clone(), passages: passages(item) });
+        let sources = items.iter().map(|item| Source {
+            item: item.clone(),
+            passages: passages(item),
+            left_out: Vec::new(),
+        });
         Ok(sources.filter(|source| !source.passages.is_empty()).collect())
     }
 }

@@ -57,6 +57,7 @@ impl Town {
             lane,
             clock.clone(),
             arrivals.clone(),
+            Default::default(),
         );
         Self { library, blobs, clock, arrivals, ingestor }
     }

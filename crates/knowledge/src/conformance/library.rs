@@ -18,6 +18,7 @@ pub async fn library_store<S: LibraryStore>(fresh: impl AsyncFn() -> S) {
     files_are_filtered_by_the_collections_that_hold_them(&fresh().await).await;
     a_file_can_be_renamed_and_requeued(&fresh().await).await;
     a_file_can_get_other_bytes(&fresh().await).await;
+    files_on_their_way_to_a_text_are_told_apart(&fresh().await).await;
     deleting_answers_the_blobs_nobody_has_any_more(&fresh().await).await;
     a_collection_reads_back_as_changed(&fresh().await).await;
     collections_are_listed_with_their_number_of_files(&fresh().await).await;
@@ -219,6 +220,21 @@ async fn a_file_can_get_other_bytes<S: LibraryStore>(store: &S) {
     assert_eq!(same, None, "equal bytes are still in use");
     let unknown = store.replace_blob(&unknown_file(), bytes, "text/plain", at(3)).await.expect("asked");
     assert_eq!(unknown, None, "unknown: `None`");
+}
+
+async fn files_on_their_way_to_a_text_are_told_apart<S: LibraryStore>(store: &S) {
+    let pending = insert(store, "a.txt", 1, 1).await;
+    insert(store, "another.txt", 2, 1).await;
+    let kept = crate::NewFile { state: FileState::Stored, ..new_file("kept.bin", 3) };
+    let kept = store.insert_file(kept, None, at(1)).await.expect("a file is inserted");
+
+    let asked = [pending.id.clone(), kept.id, unknown_file(), pending.id.clone()];
+    let unread = store.unread_files(&asked).await.expect("asked");
+
+    assert_eq!(unread.len(), 1, "each once, and only those that are to get a text");
+    assert_eq!((&unread[0].id, unread[0].name.as_str()), (&pending.id, "a.txt"), "the one asked for");
+    let due = unread[0].next_try.expect("a pending file has a time of its next try");
+    assert!(due <= at(1), "a new file is taken at once");
 }
 
 async fn deleting_answers_the_blobs_nobody_has_any_more<S: LibraryStore>(store: &S) {

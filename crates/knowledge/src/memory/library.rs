@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{CollectionRow, FileRow, MemoryLibrary, contains, matches_glob, page, sort_files};
 use crate::{
     BlobHash, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery, FileState,
-    LibraryStore, Member, MemberQuery, NewCollection, NewFile, Page, StoredBlob,
+    LibraryStore, Member, MemberQuery, NewCollection, NewFile, Page, StoredBlob, Unread,
 };
 
 #[async_trait]
@@ -60,6 +60,21 @@ impl LibraryStore for MemoryLibrary {
         Ok(ids.iter().filter_map(|id| state.files.get(id)).map(|row| row.file.clone()).collect())
     }
 
+    async fn unread_files(&self, ids: &[FileId]) -> Result<Vec<Unread>, StoreError> {
+        let state = self.state();
+        let ids: BTreeSet<&FileId> = ids.iter().collect();
+        let rows = ids.into_iter().filter_map(|id| state.files.get(id));
+        let unread = rows.filter(|row| row.file.text_hash.is_none()).filter_map(|row| {
+            let next_try = match row.file.state {
+                FileState::Pending => Some(row.due),
+                FileState::Processing => None,
+                _ => return None,
+            };
+            Some(Unread { id: row.file.id.clone(), name: row.file.name.clone(), next_try })
+        });
+        Ok(unread.collect())
+    }
+
     async fn files(&self, query: &FileQuery) -> Result<Page<File>, StoreError> {
         let state = self.state();
         let mut files: Vec<File> = state
@@ -105,6 +120,7 @@ impl LibraryStore for MemoryLibrary {
         let Some(row) = state.files.get_mut(id) else { return Ok(None) };
         let former = std::mem::replace(&mut row.file.blob, blob.hash);
         row.file.size_bytes = blob.size_bytes;
+        row.file.text_hash = None;
         media_type.clone_into(&mut row.file.media_type);
         let file = row.requeue(now);
         let unused = (!state.blob_in_use(&former)).then_some(former);

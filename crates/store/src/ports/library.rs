@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use breezeway_core::{CollectionId, FileId, Grantee, StoreError, UnixTime, UserId};
 use breezeway_knowledge::{
     BlobHash, Collection, CollectionChange, CollectionQuery, Document, File, FileQuery, LibraryStore, Member,
-    MemberQuery, NewCollection, NewFile, Page, StoredBlob,
+    MemberQuery, NewCollection, NewFile, Page, StoredBlob, Unread,
 };
 use serde_json::Value;
 
@@ -36,6 +36,11 @@ impl LibraryStore for Store {
     async fn files_by_id(&self, ids: &[FileId]) -> Result<Vec<File>, StoreError> {
         let ids = ids.to_vec();
         self.read("read files", move |tx| files::by_ids(tx, &ids)).await
+    }
+
+    async fn unread_files(&self, ids: &[FileId]) -> Result<Vec<Unread>, StoreError> {
+        let ids = ids.to_vec();
+        self.read("look for unread files", move |tx| files::unread(tx, &ids)).await
     }
 
     async fn files(&self, query: &FileQuery) -> Result<Page<File>, StoreError> {
