@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod amend;
 mod compression;
 mod config;
 mod cors;

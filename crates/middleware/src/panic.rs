@@ -6,14 +6,15 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, future::CatchUnwind};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use pin_project_lite::pin_project;
 use tower::{BoxError, Layer, Service};
 
 /// Makes [`PanicGuard`].
@@ -37,14 +38,12 @@ pub struct PanicGuard<S> {
 impl<S, B, R> Service<Request<B>> for PanicGuard<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
     type Response = Response<GuardedBody>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<GuardedBody>, S::Error>>;
+    type Future = Guarded<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -53,15 +52,33 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // State of a handler dies with its future, so nobody sees what a panic left half done; what
         // is shared sits behind locks that a panic leaves usable.
-        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
-            Ok(answer) => Box::pin(async move {
-                match AssertUnwindSafe(answer).catch_unwind().await {
-                    Ok(answer) => Ok(answer?.map(GuardedBody::new)),
-                    Err(_) => Ok(apology()),
-                }
-            }),
-            Err(_) => Box::pin(async { Ok(apology()) }),
-        }
+        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
+        Guarded { answer: answer.map(|answer| AssertUnwindSafe(answer).catch_unwind()) }
+    }
+}
+
+pin_project! {
+    /// An answer on its way, or nothing if there was a panic before it was.
+    pub struct Guarded<F> {
+        #[pin]
+        answer: Option<CatchUnwind<AssertUnwindSafe<F>>>,
+    }
+}
+
+impl<F, R, E> Future for Guarded<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Output = Result<Response<GuardedBody>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answer) = self.project().answer.as_pin_mut() else { return Poll::Ready(Ok(apology())) };
+        Poll::Ready(match ready!(answer.poll(cx)) {
+            Ok(answer) => answer.map(|answer| answer.map(GuardedBody::new)),
+            Err(_) => Ok(apology()),
+        })
     }
 }
 
@@ -141,11 +158,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_before_or_within_the_answer_is_a_500() {
-        check(PanicGuardLayer.layer(service_fn(
-            |_: Request<()>| -> BoxFuture<'static, Result<Response<Full<Bytes>>, Infallible>> {
-                panic!("expected by the test")
-            },
-        )))
+        check(
+            PanicGuardLayer.layer(
+                service_fn(
+                    |_: Request<()>| -> futures_util::future::BoxFuture<
+                        'static,
+                        Result<Response<Full<Bytes>>, Infallible>,
+                    > { panic!("expected by the test") },
+                ),
+            ),
+        )
         .await;
         check(PanicGuardLayer.layer(service_fn(
             async |_: Request<()>| -> Result<Response<Full<Bytes>>, Infallible> {

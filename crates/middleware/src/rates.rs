@@ -15,9 +15,11 @@ use std::{
 use breezeway_core::Principal;
 use breezeway_usage::{Meter, Rate, RateState, Refusal};
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
+
+use crate::amend::{Amend, Amending};
 
 /// Why a request is one too many.
 #[derive(Clone, Debug)]
@@ -52,11 +54,10 @@ pub struct Rates<S> {
 impl<S, B, R> Service<Request<B>> for Rates<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Either<S::Future, BoxFuture<'static, Result<Response<R>, S::Error>>>;
+    type Future = Either<S::Future, Amending<S::Future, Left>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -75,11 +76,17 @@ where
         };
         let answer = self.inner.call(request);
         let Some(state) = state else { return Either::Left(answer) };
-        Either::Right(Box::pin(async move {
-            let mut response = answer.await?;
-            tell(&state, response.headers_mut());
-            Ok(response)
-        }))
+        Either::Right(Amending::new(answer, Left(state)))
+    }
+}
+
+/// What is left of a key's limits.
+#[derive(Debug)]
+pub struct Left(RateState);
+
+impl Amend for Left {
+    fn amend(&self, headers: &mut HeaderMap) {
+        tell(&self.0, headers);
     }
 }
 

@@ -6,10 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 use uuid::Uuid;
+
+use crate::amend::{Amend, Amending};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -66,11 +67,10 @@ pub struct SetRequestId<S> {
 impl<S, B, R> Service<Request<B>> for SetRequestId<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<R>, S::Error>>;
+    type Future = Amending<S::Future, Named>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -78,16 +78,20 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let id = request.headers().get(HEADER).and_then(RequestId::given).unwrap_or_else(RequestId::mint);
-        let header = HeaderValue::from_str(id.as_str());
-        request.extensions_mut().insert(id);
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            if let Ok(header) = header {
-                response.headers_mut().insert(HEADER, header);
-            }
-            Ok(response)
-        })
+        request.extensions_mut().insert(id.clone());
+        Amending::new(self.inner.call(request), Named(id))
+    }
+}
+
+/// The id an answer is to carry.
+#[derive(Clone, Debug)]
+pub struct Named(RequestId);
+
+impl Amend for Named {
+    fn amend(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(self.0.as_str()) {
+            headers.insert(HEADER, id);
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response, header::Entry};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::Entry};
 use tower::{Layer, Service};
 
-use crate::InvalidConfig;
+use crate::{
+    InvalidConfig,
+    amend::{Amend, Amending},
+};
 
 type Headers = Arc<[(HeaderName, HeaderValue)]>;
 
@@ -56,28 +58,32 @@ pub struct SecurityHeaders<S> {
 impl<S, B, R> Service<Request<B>> for SecurityHeaders<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<R>, S::Error>>;
+    type Future = Amending<S::Future, Added>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let headers = self.headers.clone();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            for (name, value) in headers.iter() {
-                if let Entry::Vacant(place) = response.headers_mut().entry(name) {
-                    place.insert(value.clone());
-                }
+        Amending::new(self.inner.call(request), Added(self.headers.clone()))
+    }
+}
+
+/// What an answer has besides its own headers.
+#[derive(Clone, Debug)]
+pub struct Added(Headers);
+
+impl Amend for Added {
+    fn amend(&self, headers: &mut HeaderMap) {
+        headers.reserve(self.0.len());
+        for (name, value) in self.0.iter() {
+            if let Entry::Vacant(place) = headers.entry(name) {
+                place.insert(value.clone());
             }
-            Ok(response)
-        })
+        }
     }
 }
 

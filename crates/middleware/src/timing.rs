@@ -5,9 +5,11 @@ use std::{
     time::Instant,
 };
 
-use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
+
+use crate::amend::{Amend, Amending};
 
 const HEADER: HeaderName = HeaderName::from_static("x-process-time");
 
@@ -32,11 +34,10 @@ pub struct Timing<S> {
 impl<S, B, R> Service<Request<B>> for Timing<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<R>, S::Error>>;
+    type Future = Amending<S::Future, Since>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -44,15 +45,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let begun = Instant::now();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let mut response = answer.await?;
-            // An upstream of this kind sends the header too; the client asked us.
-            if let Ok(seconds) = HeaderValue::from_str(&format!("{:.6}", begun.elapsed().as_secs_f64())) {
-                response.headers_mut().insert(HEADER, seconds);
-            }
-            Ok(response)
-        })
+        Amending::new(self.inner.call(request), Since(begun))
+    }
+}
+
+/// When a request began.
+#[derive(Clone, Copy, Debug)]
+pub struct Since(Instant);
+
+impl Amend for Since {
+    fn amend(&self, headers: &mut HeaderMap) {
+        let elapsed = self.0.elapsed();
+        let seconds = format!("{}.{:06}", elapsed.as_secs(), elapsed.subsec_micros());
+        // An upstream of this kind sends the header too; the client asked us.
+        if let Ok(seconds) = HeaderValue::from_maybe_shared(Bytes::from(seconds)) {
+            headers.insert(HEADER, seconds);
+        }
     }
 }
 

@@ -6,15 +6,15 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
-use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Instrument, Span, field::Empty, instrument::Instrumented};
 
 use crate::RequestId;
 
@@ -42,31 +42,52 @@ pub struct Trace<S> {
 impl<S, B, R> Service<Request<B>> for Trace<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
-    R: Body,
+    R: Body + Unpin,
 {
     type Response = Response<TracedBody<R>>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+    type Future = Traced<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut closing = Closing::new(&request);
+        let closing = Closing::new(&request);
         let span = closing.span.clone();
-        let answer = span.in_scope(|| self.inner.call(request));
-        Box::pin(
-            async move {
-                let response = answer.await?;
-                closing.status = Some(response.status());
-                // Nobody asks for the frames of such an answer, so it is complete as it is.
-                closing.complete = response.body().is_end_stream() || closing.method == Method::HEAD;
-                Ok(response.map(|body| TracedBody { inner: Box::pin(body), closing }))
-            }
-            .instrument(span),
-        )
+        let answer = span.in_scope(|| self.inner.call(request)).instrument(span);
+        Traced { answer, closing: Some(closing) }
+    }
+}
+
+pin_project! {
+    /// An answer on its way, inside of its request's span.
+    pub struct Traced<F> {
+        // Dropped before the closing line is written.
+        #[pin]
+        answer: Instrumented<F>,
+        // Gone when the head has come.
+        closing: Option<Closing>,
+    }
+}
+
+impl<F, R, E> Future for Traced<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body + Unpin,
+{
+    type Output = Result<Response<TracedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(cx));
+        let Some(mut closing) = this.closing.take() else { return Poll::Pending };
+        Poll::Ready(answer.map(|response| {
+            closing.status = Some(response.status());
+            // Nobody asks for the frames of such an answer, so it is complete as it is.
+            closing.complete = response.body().is_end_stream() || closing.method == Method::HEAD;
+            response.map(|body| TracedBody { inner: body, closing })
+        }))
     }
 }
 
@@ -88,12 +109,9 @@ impl Closing {
             "request",
             http.method = %request.method(),
             http.path = %path,
-            request.id = Empty,
+            request.id = request.extensions().get::<RequestId>().map(RequestId::as_str),
             principal.id = Empty,
         );
-        if let Some(id) = request.extensions().get::<RequestId>() {
-            span.record("request.id", id.as_str());
-        }
         Self {
             span,
             path,
@@ -130,11 +148,11 @@ impl Drop for Closing {
 
 /// A body that keeps its request's span open.
 pub struct TracedBody<R> {
-    inner: Pin<Box<R>>,
+    inner: R,
     closing: Closing,
 }
 
-impl<R: Body> Body for TracedBody<R> {
+impl<R: Body + Unpin> Body for TracedBody<R> {
     type Data = R::Data;
     type Error = R::Error;
 
@@ -144,7 +162,7 @@ impl<R: Body> Body for TracedBody<R> {
     ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
         let this = &mut *self;
         let _entered = this.closing.span.enter();
-        let polled = this.inner.as_mut().poll_frame(cx);
+        let polled = Pin::new(&mut this.inner).poll_frame(cx);
         // A server that knows the length may never ask for the end.
         if matches!(polled, Poll::Ready(None)) || this.inner.is_end_stream() {
             this.closing.complete = !matches!(polled, Poll::Ready(Some(Err(_))));
