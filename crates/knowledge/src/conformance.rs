@@ -10,8 +10,9 @@ use serde_json::{Map, json};
 
 use crate::{BlobHash, ChunkHash, Document, File, FileState, LibraryStore, NewChunk, NewFile};
 
-pub use self::{blobs::blob_store, chunks::chunk_store, library::library_store};
+pub use self::{attributes::attribute_store, blobs::blob_store, chunks::chunk_store, library::library_store};
 
+mod attributes;
 mod blobs;
 mod chunks;
 mod library;

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod attributes;
 mod blob;
 mod chunk;
 mod collection;
 mod document;
 mod error;
 mod file;
+mod filter;
 mod library;
 mod log;
 mod memory;
@@ -17,12 +19,14 @@ mod store;
 pub mod conformance;
 
 pub use self::{
+    attributes::{AttributeStore, Batch},
     blob::{BlobHash, BlobStore, BlobStream, FsBlobs, MemoryBlobs, StoredBlob},
     chunk::{ChunkHash, ChunkId, ChunkRange, NewChunk, StoredChunk},
     collection::{Collection, CollectionChange, CollectionQuery, Member, MemberQuery, NewCollection},
     document::{Document, Section},
     error::{Error, Result},
     file::{File, FileOrder, FileQuery, FileState, NewFile, Unread},
+    filter::{BadFilter, Filter, Test},
     library::{Library, LibraryConfig, Upload, Wanted},
     log::{LogEntry, LogOp, Seq},
     memory::MemoryLibrary,

@@ -17,6 +17,7 @@ use crate::{
 mod blobs;
 mod collections;
 mod depart;
+mod filtered;
 mod named;
 mod rights;
 mod wait;

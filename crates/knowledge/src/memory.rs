@@ -15,6 +15,7 @@ use crate::{
     NewChunk, Page, Seq, Slice,
 };
 
+mod attributes;
 mod chunks;
 mod library;
 
@@ -59,6 +60,7 @@ struct State {
     vectors: HashMap<(Fingerprint, ChunkHash), Vector>,
     log: Vec<LogEntry>,
     departed: HashSet<Grantee>,
+    said: attributes::Said,
     /// Lets a test see what happens to the bytes of a file that cannot be inserted.
     #[cfg(test)]
     refuses_files: bool,
@@ -193,5 +195,6 @@ mod tests {
     async fn the_memory_library_keeps_the_contract_of_both_stores() {
         crate::conformance::library_store(async || MemoryLibrary::default()).await;
         crate::conformance::chunk_store(async || MemoryLibrary::default()).await;
+        crate::conformance::attribute_store(async || MemoryLibrary::default()).await;
     }
 }

@@ -54,7 +54,7 @@ pub struct Page<T> {
 ///   access lists that name departed accounts and groups are left out;
 /// - texts are compared "in any case" for ASCII letters at least.
 #[async_trait]
-pub trait LibraryStore: Send + Sync + 'static {
+pub trait LibraryStore: crate::AttributeStore {
     /// Insert a file, and add it to `into` if that collection is given and exists.
     async fn insert_file(
         &self,

@@ -7,6 +7,7 @@ mod store;
 
 mod accounts;
 mod api_keys;
+mod attributes;
 mod audit;
 mod chats;
 mod chunks;

@@ -3,6 +3,7 @@
 //! Each method is one transaction on a lane; what happens in it is a repository's affair.
 
 mod accounts;
+mod attributes;
 mod audit;
 mod chats;
 mod chunks;

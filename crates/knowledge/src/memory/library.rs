@@ -284,6 +284,7 @@ impl LibraryStore for MemoryLibrary {
         now: UnixTime,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
+        state.said.forget(id, files);
         let Some(row) = state.collections.get_mut(id) else { return Ok(()) };
         for file in files {
             row.members.remove(file);

@@ -50,6 +50,13 @@ async fn the_store_keeps_the_contract_of_the_library_store() {
 }
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_attribute_store() {
+    let stores = Stores::new();
+
+    breezeway_knowledge::conformance::attribute_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_chunk_store() {
     let stores = Stores::new();
 
