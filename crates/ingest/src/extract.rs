@@ -17,16 +17,24 @@ use bytes::Bytes;
 
 use crate::chunk::TextKind;
 
+mod archive;
+mod bundle;
 mod csv;
+mod epub;
 mod html;
 mod isolate;
+mod mail;
 mod notebook;
+mod odf;
 mod office;
 mod pdf;
+mod reading;
+mod rtf;
 mod sniff;
 mod table;
 mod text;
 mod wire;
+mod xml;
 
 pub(crate) use self::isolate::{in_child, in_process};
 pub use self::{
@@ -45,8 +53,12 @@ pub struct Limits {
     pub text_bytes: u64,
     /// Most pages.
     pub pages: u32,
-    /// Most bytes an archive may expand to.
+    /// Most bytes that all archives in one file may expand to.
     pub expanded_bytes: u64,
+    /// Most files in archives and mails, over all that are nested.
+    pub entries: u32,
+    /// How many files may be inside one another, the outermost not counted.
+    pub nesting: u32,
 }
 
 impl Default for Limits {
@@ -57,6 +69,8 @@ impl Default for Limits {
             text_bytes: 256 << 20,
             pages: 20_000,
             expanded_bytes: 256 << 20,
+            entries: 10_000,
+            nesting: 4,
         }
     }
 }
@@ -182,24 +196,7 @@ pub enum ExtractError {
 /// If there is no text to be had, with a reason for the file's owner.
 pub fn extract(hint: &Hint, source: Source, limits: &Limits) -> Result<Extracted, ExtractError> {
     let bytes = source.load(limits)?;
-    let (document, kind) = match sniff(&bytes, hint)? {
-        Format::Text | Format::Markdown => (text::read(&bytes)?, TextKind::Prose),
-        Format::Code => (text::read(&bytes)?, TextKind::Code),
-        Format::Json => (text::read(&bytes)?, TextKind::Data),
-        Format::Xml => (text::read_marked_up(&bytes)?, TextKind::Data),
-        Format::Notebook => (notebook::read(&bytes, limits)?, TextKind::Prose),
-        Format::Delimited => (csv::read(&bytes, hint, limits)?, TextKind::Data),
-        Format::Html => (html::read(&bytes)?, TextKind::Prose),
-        Format::Pdf => (pdf::read(&pdf::Unpdf, &bytes, limits)?, TextKind::Prose),
-        Format::Office(format) => (office::read(bytes, format, limits)?, TextKind::Prose),
-    };
-    if document.text.len() as u64 > limits.text_bytes {
-        return Err(text_limit(limits));
-    }
-    if document.text.trim().is_empty() {
-        return Err(ExtractError::Empty);
-    }
-    Ok(Extracted { document, kind })
+    reading::Reading::new(limits).read(hint, bytes)
 }
 
 fn text_limit(limits: &Limits) -> ExtractError {

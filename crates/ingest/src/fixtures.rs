@@ -45,8 +45,15 @@ pub(crate) fn pdf(pages: &[&str]) -> Vec<u8> {
     file.into_bytes()
 }
 
-/// A zip archive of these entries.
+/// A zip archive of these texts.
 pub(crate) fn package(entries: &[(&str, &str)]) -> Vec<u8> {
+    let entries: Vec<(&str, &[u8])> =
+        entries.iter().map(|(name, content)| (*name, content.as_bytes())).collect();
+    zip_of(&entries)
+}
+
+/// A zip archive of these entries.
+pub(crate) fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
         // Formats that name their media type first want it uncompressed.
@@ -54,7 +61,7 @@ pub(crate) fn package(entries: &[(&str, &str)]) -> Vec<u8> {
             if *name == "mimetype" { CompressionMethod::Stored } else { CompressionMethod::Deflated };
         zip.start_file(*name, SimpleFileOptions::default().compression_method(method))
             .expect("memory takes everything");
-        zip.write_all(content.as_bytes()).expect("memory takes everything");
+        zip.write_all(content).expect("memory takes everything");
     }
     zip.finish().expect("memory takes everything").into_inner()
 }
@@ -178,4 +185,130 @@ pub(crate) fn pptx(slides: &[(&str, &str)]) -> Vec<u8> {
     let entries: Vec<(&str, &str)> =
         entries.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
     package(&entries)
+}
+
+/// An OpenDocument file of a kind, with the given inner XML of its body and of its styles.
+pub(crate) fn odf(kind: &str, styles: &str, body: &str) -> Vec<u8> {
+    let spaces: String = ["office", "text", "table", "draw", "presentation", "style"]
+        .iter()
+        .map(|name| {
+            let place = if *name == "draw" { "drawing" } else { name };
+            format!(r#" xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{place}:1.0""#)
+        })
+        .collect();
+    let content = format!(
+        r#"<?xml version="1.0"?><office:document-content{spaces}><office:automatic-styles>{styles}</office:automatic-styles><office:body>{body}</office:body></office:document-content>"#
+    );
+    let meta = format!(
+        r#"<office:document-meta{spaces} xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta><dc:title>Town &amp; notes</dc:title><dc:creator>Ada</dc:creator></office:meta></office:document-meta>"#
+    );
+    package(&[
+        ("mimetype", &format!("application/vnd.oasis.opendocument.{kind}")),
+        ("META-INF/manifest.xml", "<manifest/>"),
+        ("content.xml", &content),
+        ("meta.xml", &meta),
+    ])
+}
+
+/// An EPUB of these chapters, each the inner HTML of its body.
+pub(crate) fn epub(chapters: &[&str]) -> Vec<u8> {
+    let mut entries = vec![
+        ("mimetype".to_owned(), "application/epub+zip".to_owned()),
+        (
+            "META-INF/container.xml".to_owned(),
+            r#"<container><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>"#
+                .to_owned(),
+        ),
+    ];
+    let (mut items, mut spine) = (String::new(), String::new());
+    for (number, chapter) in chapters.iter().enumerate() {
+        write!(items, r#"<item id="c{number}" href="text/chapter%20{number}.xhtml"/>"#)
+            .expect("a string takes everything");
+        write!(spine, r#"<itemref idref="c{number}"/>"#).expect("a string takes everything");
+        entries.push((
+            format!("OPS/text/chapter {number}.xhtml"),
+            format!("<html><head><title>c</title></head><body>{chapter}</body></html>"),
+        ));
+    }
+    entries.push((
+        "OPS/book.opf".to_owned(),
+        format!(
+            r#"<package xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata><dc:title>Canals</dc:title></metadata><manifest>{items}</manifest><spine>{spine}</spine></package>"#
+        ),
+    ));
+    let entries: Vec<(&str, &str)> =
+        entries.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
+    package(&entries)
+}
+
+/// A file inside of a compound file: its path and its content; `None` makes a folder.
+pub(crate) type Stream<'a> = (&'a str, Option<Vec<u8>>);
+
+/// A compound file, as simple as there can be: everything in sectors of its own, folders as lists.
+pub(crate) fn compound(streams: &[Stream<'_>]) -> Vec<u8> {
+    const SECTOR: usize = 512;
+    const NONE: u32 = u32::MAX;
+    const END: u32 = u32::MAX - 1;
+    let (mut data, mut chains): (Vec<u8>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut store = |content: &[u8]| {
+        let first = chains.len() as u32;
+        let sectors = content.len().div_ceil(SECTOR) as u32;
+        chains.extend((1..=sectors).map(|step| if step == sectors { END } else { first + step }));
+        data.extend_from_slice(content);
+        data.resize(chains.len() * SECTOR, 0);
+        if sectors == 0 { END } else { first }
+    };
+    let children = |folder: &str| -> Vec<u32> {
+        let inside = |path: &str| path.rsplit_once('/').map_or("", |(above, _)| above) == folder;
+        (1..).zip(streams).filter(|(_, (path, _))| inside(path)).map(|(number, _)| number).collect()
+    };
+    let mut directory = Vec::new();
+    let mut entry = |name: &str, kind: u8, right: u32, child: u32, start: u32, size: usize| {
+        let mut units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = units.len() as u16 + 2;
+        units.resize(64, 0);
+        directory.extend_from_slice(&units);
+        directory.extend_from_slice(&length.to_le_bytes());
+        directory.extend_from_slice(&[kind, 1]);
+        for number in [NONE, right, child] {
+            directory.extend_from_slice(&number.to_le_bytes());
+        }
+        directory.extend_from_slice(&[0; 36]);
+        directory.extend_from_slice(&start.to_le_bytes());
+        directory.extend_from_slice(&(size as u64).to_le_bytes());
+    };
+    entry("Root Entry", 5, NONE, children("").first().copied().unwrap_or(NONE), END, 0);
+    for (number, (path, content)) in (1..).zip(streams) {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let right = children(above).into_iter().find(|&other| other > number).unwrap_or(NONE);
+        match content {
+            Some(content) => entry(name, 2, right, NONE, store(content), content.len()),
+            None => entry(name, 1, right, children(path).first().copied().unwrap_or(NONE), 0, 0),
+        }
+    }
+    while directory.len() % SECTOR != 0 {
+        directory.extend_from_slice(&[0; 68]);
+        directory.extend_from_slice(&[0xFF; 12]);
+        directory.extend_from_slice(&[0; 48]);
+    }
+    let first_of_directory = store(&directory);
+    let used = chains.len();
+    // The allocation table describes itself too.
+    let tables = (1..).find(|tables| tables * SECTOR / 4 >= used + tables).expect("some number is enough");
+    chains.extend((0..tables).map(|_| u32::MAX - 2));
+    chains.resize(tables * SECTOR / 4, NONE);
+    data.extend(chains.iter().flat_map(|next| next.to_le_bytes()));
+
+    let mut file = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".to_vec();
+    file.extend_from_slice(&[0; 16]);
+    for number in [0x3E_u16, 3, 0xFFFE, 9, 6, 0, 0, 0] {
+        file.extend_from_slice(&number.to_le_bytes());
+    }
+    for number in [0, tables as u32, first_of_directory, 0, 4096, END, 0, END, 0] {
+        file.extend_from_slice(&number.to_le_bytes());
+    }
+    let places = (0..109).map(|table| if table < tables { (used + table) as u32 } else { NONE });
+    file.extend(places.flat_map(u32::to_le_bytes));
+    file.extend_from_slice(&data);
+    file
 }

@@ -8,9 +8,11 @@ use htmd::{
     element_handler::Handlers,
     options::{BulletListMarker, Options},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{ExtractError, text};
+
+mod hidden;
 
 /// Elements inside elements. Pages made by people stay below a hundred; the converter recurses.
 const DEEPEST: usize = 512;
@@ -24,38 +26,42 @@ const MACHINERY: [&str; 13] = [
 /// Text of every page of a site.
 const SURROUNDINGS: [&str; 2] = ["nav", "footer"];
 
-/// What can be hidden by an attribute.
-const CONTAINERS: [&str; 18] = [
-    "div", "section", "article", "aside", "header", "main", "p", "span", "ul", "ol", "li", "table", "tr",
-    "td", "form", "figure", "details", "label",
-];
-
 /// Marks that interrupt phrases and say nothing to a search.
 const INLINE: [&str; 10] = ["a", "strong", "b", "em", "i", "u", "s", "small", "mark", "abbr"];
 
 pub(super) fn read(bytes: &[u8]) -> Result<Document, ExtractError> {
     let html = text::markup(bytes);
+    let mut document = Document { text: markdown(&html)?, ..Document::default() };
+    if let Some(title) = title(&html) {
+        document.metadata.insert("title".to_owned(), Value::String(title));
+    }
+    Ok(document)
+}
+
+/// A page's text as Markdown; empty if there is none.
+pub(super) fn markdown(html: &str) -> Result<String, ExtractError> {
+    if !html.contains('<') {
+        // A text that calls itself a page. As a page it would lose its lines.
+        return Ok(text::normalized(html.into()));
+    }
     let too_deep = || ExtractError::Limit(format!("{DEEPEST} elements inside one another"));
-    if is_abyss(&html) {
+    if is_abyss(html) {
         return Err(too_deep());
     }
     let lean = converter(true);
     let tree = lean
-        .html_to_tree(&html)
+        .html_to_tree(html)
         .map_err(|_| ExtractError::Damaged("The web page is damaged and cannot be read.".to_owned()))?;
     if depth(&tree) > DEEPEST {
         return Err(too_deep());
     }
+    hidden::prune(&tree);
     let mut markdown = lean.tree_to_markdown(&tree);
     if markdown.trim().is_empty() {
         // A page that is all navigation is still what was uploaded.
         markdown = converter(false).tree_to_markdown(&tree);
     }
-    let mut metadata = Map::new();
-    if let Some(title) = title(&html) {
-        metadata.insert("title".to_owned(), Value::String(title));
-    }
-    Ok(Document { text: text::normalized(tidy(&markdown).into()), sections: Vec::new(), metadata })
+    Ok(text::normalized(tidy(&markdown).into()))
 }
 
 fn converter(without_surroundings: bool) -> HtmlToMarkdown {
@@ -65,32 +71,17 @@ fn converter(without_surroundings: bool) -> HtmlToMarkdown {
         ol_number_spacing: 1,
         ..Options::default()
     };
-    let mut builder =
-        HtmlToMarkdown::builder()
-            .options(options)
-            .skip_tags(MACHINERY.to_vec())
-            .skip_tags(vec!["img"])
-            .add_handler(CONTAINERS.to_vec(), |handlers: &dyn Handlers, element: Element<'_>| {
-                if is_hidden(&element) { None } else { handlers.fallback(element) }
-            })
-            .add_handler(INLINE.to_vec(), |handlers: &dyn Handlers, element: Element<'_>| {
-                if is_hidden(&element) { None } else { Some(handlers.walk_children(element.node)) }
-            });
+    let mut builder = HtmlToMarkdown::builder()
+        .options(options)
+        .skip_tags(MACHINERY.to_vec())
+        .skip_tags(vec!["img"])
+        .add_handler(INLINE.to_vec(), |handlers: &dyn Handlers, element: Element<'_>| {
+            Some(handlers.walk_children(element.node))
+        });
     if without_surroundings {
         builder = builder.skip_tags(SURROUNDINGS.to_vec());
     }
     builder.build()
-}
-
-fn is_hidden(element: &Element<'_>) -> bool {
-    element.attrs.iter().any(|attribute| match &*attribute.name.local {
-        "hidden" => true,
-        "style" => {
-            let style: String = attribute.value.chars().filter(|sign| !sign.is_whitespace()).collect();
-            style.to_ascii_lowercase().contains("display:none")
-        }
-        _ => false,
-    })
 }
 
 /// How deep the tree is, counted without recursion and no further than necessary.

@@ -47,7 +47,12 @@ pub(super) struct Page {
 /// Drawn shapes that make a page without text look like one with letters turned into outlines.
 const OUTLINES: u32 = 200;
 
-pub(super) fn read(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+/// Read a PDF.
+pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+    read_with(&Unpdf, bytes, limits)
+}
+
+fn read_with(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
     let mut document = Document::default();
     let (mut needs_ocr, mut damaged) = (Vec::new(), Vec::new());
     let mut filled = Vec::new();

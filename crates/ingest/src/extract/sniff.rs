@@ -4,13 +4,13 @@
 //! `.pdf` that is none is damaged, not a text. Among texts nothing in the content is reliable, so
 //! there the name decides, then the media type, then the first characters.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
 use file_format::FileFormat;
 use office_oxide::DocumentFormat;
 use zip::ZipArchive;
 
-use super::{ExtractError, Hint, text};
+use super::{ExtractError, Hint, archive, mail, text};
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,20 @@ pub enum Format {
     Pdf,
     /// A document of an office program.
     Office(DocumentFormat),
+    /// OpenDocument: text, spreadsheet, presentation or drawing.
+    OpenDocument,
+    /// An electronic book.
+    Epub,
+    /// Rich Text.
+    Rtf,
+    /// A mail with its attachments.
+    Mail,
+    /// A mail as Outlook saves it.
+    OutlookMail,
+    /// A ZIP archive of files.
+    Archive,
+    /// One file, packed.
+    Gzip,
 }
 
 /// Entries of a package that are looked at; real office documents have some hundreds.
@@ -59,26 +73,50 @@ pub fn sniff(bytes: &[u8], hint: &Hint) -> Result<Format, ExtractError> {
         return Ok(Format::Pdf);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-        return package(bytes, hint);
+        return package(bytes);
+    }
+    if bytes.starts_with(b"\x1F\x8B\x08") {
+        return Ok(Format::Gzip);
     }
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         return compound(bytes);
     }
     match promised {
         Some(Format::Pdf) => return Err(not_a("PDF")),
+        _ if bytes.trim_ascii_start().starts_with(b"{\\rtf") => return Ok(Format::Rtf),
         Some(Format::Office(format)) if !text::is_text(bytes) => return Err(not_a(program(format))),
+        // A single attachment in another encoding makes a mail no less of one.
+        Some(Format::Mail) if mail::looks_like_one(bytes) => return Ok(Format::Mail),
         _ => {}
     }
     if !text::is_text(bytes) {
         return Err(binary(bytes));
     }
-    if bytes.starts_with(b"{\\rtf") {
-        return Err(ExtractError::Unsupported("application/rtf".to_owned()));
-    }
     Ok(match promised {
-        Some(Format::Office(_)) | None => by_first_characters(bytes),
-        Some(format) => format,
+        Some(format) if format.is_text() => match by_first_characters(bytes) {
+            // Saved pages are often called texts; no other text begins like one.
+            Format::Html if format == Format::Text => Format::Html,
+            _ => format,
+        },
+        _ => by_first_characters(bytes),
     })
+}
+
+impl Format {
+    /// Whether any text can be of this kind, so that only its name can tell.
+    fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Text
+                | Self::Markdown
+                | Self::Html
+                | Self::Code
+                | Self::Json
+                | Self::Xml
+                | Self::Notebook
+                | Self::Delimited
+        )
+    }
 }
 
 fn not_a(what: &str) -> ExtractError {
@@ -92,7 +130,7 @@ fn promised(hint: &Hint) -> Option<Format> {
 
 fn by_extension(extension: &str) -> Option<Format> {
     Some(match extension {
-        "txt" | "text" | "log" | "rst" | "adoc" | "asciidoc" | "org" | "srt" | "vtt" | "eml" => Format::Text,
+        "txt" | "text" | "log" | "rst" | "adoc" | "asciidoc" | "org" | "srt" | "vtt" => Format::Text,
         "md" | "markdown" | "mdown" | "mkd" | "mdx" | "qmd" | "rmd" => Format::Markdown,
         "html" | "htm" | "xhtml" => Format::Html,
         "json" | "jsonl" | "ndjson" | "geojson" | "json5" | "har" => Format::Json,
@@ -100,6 +138,7 @@ fn by_extension(extension: &str) -> Option<Format> {
         "csv" | "tsv" | "tab" | "psv" => Format::Delimited,
         "xml" | "svg" | "rss" | "atom" | "xsd" | "xsl" | "xslt" | "kml" | "gpx" | "plist" => Format::Xml,
         "pdf" => Format::Pdf,
+        "eml" | "mht" | "mhtml" => Format::Mail,
         "bash" | "bat" | "c" | "cc" | "cfg" | "clj" | "cmake" | "conf" | "cpp" | "cs" | "css" | "cue"
         | "cxx" | "dart" | "diff" | "dockerfile" | "el" | "elm" | "env" | "erl" | "ex" | "exs" | "f90"
         | "fish" | "fs" | "go" | "gradle" | "graphql" | "groovy" | "h" | "hcl" | "hh" | "hpp" | "hs"
@@ -121,6 +160,7 @@ fn by_media_type(essence: &str) -> Option<Format> {
         "application/x-ipynb+json" => Format::Notebook,
         "application/xml" | "text/xml" => Format::Xml,
         "application/pdf" => Format::Pdf,
+        "message/rfc822" => Format::Mail,
         "application/javascript"
         | "text/javascript"
         | "text/css"
@@ -150,50 +190,47 @@ fn by_first_characters(bytes: &[u8]) -> Format {
         Format::Html
     } else if head.starts_with("<?xml") {
         if head.contains("<html") { Format::Html } else { Format::Xml }
+    } else if mail::looks_like_one(bytes) {
+        Format::Mail
     } else {
         Format::Text
     }
 }
 
-/// Which office document a zip archive is.
-fn package(bytes: &[u8], hint: &Hint) -> Result<Format, ExtractError> {
-    let archive = match ZipArchive::new(Cursor::new(bytes)) {
-        Ok(archive) => archive,
-        Err(_) => {
-            return Err(ExtractError::Damaged(
-                "The file is a damaged archive: its end is missing or unreadable.".to_owned(),
-            ));
-        }
-    };
+/// What a zip archive holds.
+fn package(bytes: &[u8]) -> Result<Format, ExtractError> {
+    let mut archive = archive::open(bytes)?;
     if archive.len() > MOST_ENTRIES {
-        return Err(ExtractError::Limit(format!("{MOST_ENTRIES} entries in one archive")));
+        return Err(ExtractError::Limit(format!("{MOST_ENTRIES} files in one archive")));
     }
-    for name in archive.file_names().flatten() {
-        for (folder, format) in
-            [("word/", DocumentFormat::Docx), ("ppt/", DocumentFormat::Pptx), ("xl/", DocumentFormat::Xlsx)]
-        {
-            if name.trim_start_matches('/').starts_with(folder) {
-                return Ok(Format::Office(format));
-            }
+    let kind = own_media_type(&mut archive).unwrap_or_default();
+    if kind == "application/epub+zip" || archive.index_for_name("META-INF/container.xml").is_some() {
+        return Ok(Format::Epub);
+    }
+    if kind.starts_with("application/vnd.oasis.opendocument.") {
+        return Ok(Format::OpenDocument);
+    }
+    // People keep folders of such names too; a package says what its parts are, or has its main one.
+    let names = || archive.file_names().flatten().map(|name| name.trim_start_matches('/').to_owned());
+    let is_package = names().any(|name| name == "[Content_Types].xml");
+    for (folder, main, format) in [
+        ("word/", "word/document.xml", DocumentFormat::Docx),
+        ("ppt/", "ppt/presentation.xml", DocumentFormat::Pptx),
+        ("xl/", "xl/workbook.xml", DocumentFormat::Xlsx),
+    ] {
+        if names().any(|name| name == main || (is_package && name.starts_with(folder))) {
+            return Ok(Format::Office(format));
         }
     }
-    Err(ExtractError::Unsupported(own_media_type(bytes).unwrap_or_else(|| {
-        let essence = hint.essence();
-        let generic = essence.is_empty() || essence == "application/octet-stream";
-        if generic { "application/zip".to_owned() } else { essence }
-    })))
+    Ok(Format::Archive)
 }
 
-/// The media type that some packages (EPUB, OpenDocument) say in their first entry, which is not
-/// compressed.
-fn own_media_type(bytes: &[u8]) -> Option<String> {
-    let rest = bytes.get(30..)?.strip_prefix(b"mimetype")?;
-    let end = rest
-        .iter()
-        .take(100)
-        .position(|byte| !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'+' | b'-'))?;
-    let text = String::from_utf8(rest[..end].to_vec()).ok()?;
-    text.contains('/').then_some(text)
+/// The media type that EPUB and OpenDocument say in an entry of its own.
+fn own_media_type(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Option<String> {
+    let entry = archive.by_name("mimetype").ok()?;
+    let mut text = String::new();
+    entry.take(100).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned())
 }
 
 /// Which office document an OLE compound file is, by the names of its streams.
@@ -215,7 +252,7 @@ fn compound(bytes: &[u8]) -> Result<Format, ExtractError> {
     } else if has("Workbook") || has("Book") {
         Ok(Format::Office(DocumentFormat::Xls))
     } else if has("__properties_version1.0") {
-        Err(ExtractError::Unsupported("application/vnd.ms-outlook".to_owned()))
+        Ok(Format::OutlookMail)
     } else {
         Err(ExtractError::Unsupported("application/x-ole-storage".to_owned()))
     }

@@ -1,9 +1,14 @@
 //! Tables as Markdown.
 
-/// Append `rows` as a pipe table; the first row is its head. A table of one column is lines.
+/// Rows are filled up to as many columns as the widest has, but not to more than these: one row of
+/// a million cells must not make every other one as long.
+const FILLED: usize = 64;
+
+/// Append `rows` as a pipe table; the first row is its head.
 pub(super) fn write(rows: &[Vec<String>], out: &mut String) {
-    let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = rows.iter().map(Vec::len).max().unwrap_or(0).min(FILLED);
     for (number, row) in rows.iter().enumerate() {
+        let width = row.len().max(widest);
         out.push('|');
         for column in 0..width {
             out.push(' ');

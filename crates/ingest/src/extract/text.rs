@@ -8,6 +8,10 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::ExtractError;
 
+mod clean;
+
+pub(super) use self::clean::normalized;
+
 /// How much of a file decides whether it is text and in which encoding.
 const SAMPLE: usize = 1 << 20;
 
@@ -44,6 +48,11 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
 fn is_control(byte: u8) -> bool {
     // Tab, line feed, form feed, carriage return, backspace and escape occur in honest text.
     matches!(byte, 0x00..=0x07 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F | 0x7F)
+}
+
+/// A short text without a mark of its encoding, such as a file's name in an archive.
+pub(super) fn name(bytes: &[u8]) -> Cow<'_, str> {
+    decode(bytes, None)
 }
 
 /// Decode: byte order mark, `declared`, strict UTF-8, UTF-16 by its zero bytes, then a guess.
@@ -107,24 +116,6 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let (_, rest) = head.split_once("charset=").or_else(|| head.split_once("encoding="))?;
     let label = rest.trim_start_matches(['"', '\'']).split(['"', '\'', ' ', ';', '>', '?']).next()?;
     Encoding::for_label(label.as_bytes())
-}
-
-/// One kind of line end, no zeros and no byte order mark: what a document's text is made of.
-pub(super) fn normalized(text: Cow<'_, str>) -> String {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    if !text.contains(['\r', '\0']) {
-        return text.to_owned();
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut signs = text.chars().filter(|&sign| sign != '\0').peekable();
-    while let Some(sign) = signs.next() {
-        if sign != '\r' {
-            clean.push(sign);
-        } else if signs.peek() != Some(&'\n') {
-            clean.push('\n');
-        }
-    }
-    clean
 }
 
 /// Decoded and normalised text of HTML.

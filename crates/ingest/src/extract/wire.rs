@@ -113,6 +113,8 @@ pub(super) struct Request {
     text_bytes: u64,
     pages: u32,
     expanded_bytes: u64,
+    entries: u32,
+    nesting: u32,
 }
 
 impl Request {
@@ -125,6 +127,8 @@ impl Request {
             text_bytes: limits.text_bytes,
             pages: limits.pages,
             expanded_bytes: limits.expanded_bytes,
+            entries: limits.entries,
+            nesting: limits.nesting,
         }
     }
 
@@ -135,6 +139,8 @@ impl Request {
             text_bytes: self.text_bytes,
             pages: self.pages,
             expanded_bytes: self.expanded_bytes,
+            entries: self.entries,
+            nesting: self.nesting,
         };
         (Hint { name: self.name, media_type: self.media_type }, limits)
     }
