@@ -38,15 +38,16 @@ impl Metered {
         self.drains.run().await;
     }
 
-    /// Ask a chat question.
+    /// Ask a chat question, in a conversation that may have a name.
     pub(crate) async fn chat(
         &self,
         principal: &Principal,
         route: &Route,
+        conversation: Option<&str>,
         request: ChatRequest,
     ) -> Result<ChatReply> {
         let mut reservation = self.reserve(principal, route, Operation::Chat, request.as_map()).await?;
-        let errand = Errand::of(&principal.user);
+        let errand = errand(principal, conversation);
         let reply = route.upstream.chat_for(&errand, request).await;
         let drains = self.served(&errand, &mut reservation);
         match reply {
@@ -93,6 +94,7 @@ impl Metered {
         &self,
         principal: &Principal,
         route: &Route,
+        errand: &Errand,
         path: &str,
         request: Map<String, Value>,
     ) -> Result<UpstreamReply> {
@@ -106,9 +108,8 @@ impl Metered {
         let nothing = Map::new();
         let used = if path.ends_with("/count_tokens") { &nothing } else { &request };
         let mut reservation = self.reserve(principal, route, operation, used).await?;
-        let errand = Errand::of(&principal.user);
-        let reply = route.upstream.relay_for(&errand, path, request).await;
-        let drains = self.served(&errand, &mut reservation);
+        let reply = route.upstream.relay_for(errand, path, request).await;
+        let drains = self.served(errand, &mut reservation);
         match reply {
             Ok(reply) => {
                 let tally = Tally::of(reply.content_type.as_deref().unwrap_or_default());
@@ -164,6 +165,15 @@ impl Metered {
         let connection = errand.served()?.connection;
         reservation.set_upstream(connection.label().into());
         connection.drains_aborted().then(|| self.drains.clone())
+    }
+}
+
+/// The errand of a caller, in a conversation that may have a name.
+pub(crate) fn errand(principal: &Principal, conversation: Option<&str>) -> Errand {
+    let errand = Errand::of(&principal.user);
+    match conversation {
+        Some(name) => errand.in_conversation(name),
+        None => errand,
     }
 }
 

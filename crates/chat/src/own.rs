@@ -42,12 +42,15 @@ pub(crate) struct Own {
     pub(crate) tool_ids: Vec<String>,
     /// Whether the model is to search the library itself (`"features": {"knowledge_tool": true}`).
     pub(crate) knowledge_tool: bool,
+    /// What the caller calls the conversation.
+    pub(crate) conversation: Option<String>,
 }
 
 impl Own {
     /// Take them out of a request. What is left keeps its order.
     pub(crate) fn take(request: &mut ChatRequest) -> Self {
         let fields = request.as_map_mut();
+        let conversation = conversation_of(fields).map(str::to_owned);
         let mut take = |name: &str| fields.get_mut(name).map(Value::take).unwrap_or_default();
         let own = Self {
             items: items_of(&take("files")),
@@ -55,10 +58,18 @@ impl Own {
             variables: object(take("variables")),
             tool_ids: tool_ids(&take("tool_ids")),
             knowledge_tool: take("features")["knowledge_tool"] == true,
+            conversation,
         };
         fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
         own
     }
+}
+
+/// What a request calls the conversation it belongs to: the chat it is kept in, or the name that is to
+/// find its beginning in OpenAI's cache. `user` says who asks, and nobody has one conversation only.
+pub(crate) fn conversation_of(request: &Map<String, Value>) -> Option<&str> {
+    let text = |name| request.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text("chat_id").or_else(|| text("prompt_cache_key"))
 }
 
 fn object(value: Value) -> Map<String, Value> {

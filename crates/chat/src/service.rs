@@ -15,15 +15,15 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use tracing::debug;
 
-use self::dialects::Silent;
 pub use self::dialects::Spoken;
+use self::dialects::{Homes, Silent};
 use crate::{
     CacheConfig, CacheUse, ContextItem, ContextSource, Error, Freshness, Result, Source,
     cache::Cache,
     citation::sources_json,
     context::attached_items,
-    metered::Metered,
-    own::{Own, check_messages},
+    metered::{Metered, errand},
+    own::{Own, check_messages, conversation_of},
     params, prompt, queries,
     stream::AnswerStream,
     tools::{ToolLimits, ToolSource},
@@ -80,6 +80,7 @@ pub struct ChatRouter {
     context: Option<Arc<dyn ContextSource>>,
     config: Live<ChatConfig>,
     silent: Silent,
+    homes: Homes,
     cache: Option<Cache>,
     tools: Option<Arc<dyn ToolSource>>,
     tool_limits: ToolLimits,
@@ -100,6 +101,7 @@ impl ChatRouter {
             context,
             config: Live::new(config),
             silent: Silent::default(),
+            homes: Homes::default(),
             cache: None,
             tools: None,
             tool_limits: ToolLimits::default(),
@@ -143,7 +145,7 @@ impl ChatRouter {
         let items = items_for(&route, &own);
         // What a library says may be something else next time, even if it says nothing now.
         let freshness = if items.is_empty() { freshness } else { Freshness::NoStore };
-        let (mut searched, given): (Vec<_>, _) =
+        let (searched, given): (Vec<_>, _) =
             items.into_iter().partition(|item| own.knowledge_tool && item.is_searched());
         // Before the system prompts go in: those are not what somebody wants to know.
         // What few requests need is boxed, here and below: the futures of all others stay small, and
@@ -153,12 +155,25 @@ impl ChatRouter {
             false => Box::pin(self.sources(principal, &route, &request, given)).await?,
         };
 
-        let mut route = Arc::new(route);
+        self.answer_along(principal, Arc::new(route), request, &own, searched, &sources, freshness).await
+    }
+
+    /// Answer a request at a route, or at the next behind it if that fails before its first byte.
+    #[expect(clippy::too_many_arguments, reason = "what has been found out about one request")]
+    async fn answer_along(
+        &self,
+        principal: &Principal,
+        mut route: Arc<Route>,
+        mut request: ChatRequest,
+        own: &Own,
+        mut searched: Vec<ContextItem>,
+        sources: &[Source],
+        freshness: Freshness,
+    ) -> Result<Noted<Answer>> {
         loop {
             // Kept only where there is somewhere else to go.
             let kept = route.fallback.clone().map(|next| (next, request.clone(), searched.clone()));
-            let answer =
-                self.answer_at(principal, &route, request, &own, searched, &sources, freshness).await;
+            let answer = self.answer_at(principal, &route, request, own, searched, sources, freshness).await;
             match (answer, kept) {
                 (Err(Error::Upstream(error)), Some((next, again, items))) if error.may_go_elsewhere() => {
                     debug!(model.id = %route.model.id, %error, "Going on to `{}`", next.model.id);
@@ -188,10 +203,11 @@ impl ChatRouter {
             prompt::augment(&mut request, sources, &config.rag_template, config.rag_in_system);
         }
         if let Some(toolbox) = self.toolbox(principal, route, &request, own, searched, sources).await? {
-            let answer = Box::pin(self.answer_with_tools(principal, route, request, toolbox)).await?;
+            let answer = Box::pin(self.answer_with_tools(principal, route, own, request, toolbox)).await?;
             return Ok(Noted { answer, cache: None });
         }
-        self.answer_noting(principal, route, request, sources, freshness).await
+        let conversation = own.conversation.as_deref();
+        self.answer_noting(principal, route, conversation, request, sources, freshness).await
     }
 
     /// Answer a request at an OpenAI-compatible connection as it is: no custom models, no context.
@@ -210,9 +226,8 @@ impl ChatRouter {
         let model = request.model().ok_or(Error::NoSuchModel)?;
         let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model)?;
         check_messages(&request)?;
-        let own = Own::take(&mut request);
-        self.apply(principal, &route, &mut request, &own, None);
-        self.answer_noting(principal, &route, request, &[], freshness).await
+        let own = Own { tool_ids: Vec::new(), knowledge_tool: false, ..Own::take(&mut request) };
+        self.answer_along(principal, Arc::new(route), request, &own, Vec::new(), &[], freshness).await
     }
 
     /// Answer a request for embeddings, in OpenAI's dialect.
@@ -229,7 +244,8 @@ impl ChatRouter {
     ) -> Result<UpstreamReply> {
         let route = self.registry.resolve_at(principal, ConnectionKind::OpenAi, model_of(&request)?)?;
         request.insert("model".into(), route.upstream_model.as_str().into());
-        self.metered.relay(principal, &route, path, request).await
+        let errand = errand(principal, conversation_of(&request));
+        self.metered.relay(principal, &route, &errand, path, request).await
     }
 
     /// Fill in parameters and system prompts: the request's own `params`, then those of the model's
@@ -313,7 +329,7 @@ impl ChatRouter {
         request: &ChatRequest,
     ) -> Option<Vec<String>> {
         let question = queries::question(&route.upstream_model, request);
-        let asked = timeout(queries::PATIENCE, self.metered.chat(principal, route, question)).await;
+        let asked = timeout(queries::PATIENCE, self.metered.chat(principal, route, None, question)).await;
         match asked {
             Ok(Ok(ChatReply::Whole(body))) => queries::answered(&body),
             Ok(Ok(ChatReply::Stream(_))) => None,
@@ -333,11 +349,12 @@ impl ChatRouter {
         &self,
         principal: &Principal,
         route: &Route,
+        conversation: Option<&str>,
         mut request: ChatRequest,
         sources: &[Source],
     ) -> Result<Answer> {
         finish(route, &mut request);
-        let reply = self.metered.chat(principal, route, request).await?;
+        let reply = self.metered.chat(principal, route, conversation, request).await?;
         Ok(match reply {
             ChatReply::Whole(body) => Answer::Whole(with_sources(body, sources)),
             ChatReply::Stream(frames) => Answer::Stream(self.behind_sources(route, sources, frames)),

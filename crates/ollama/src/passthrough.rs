@@ -9,6 +9,7 @@ mod converted;
 mod elsewhere;
 mod failure;
 mod forward;
+mod held;
 mod lists;
 mod metered;
 mod name;
@@ -25,9 +26,10 @@ use std::{
 };
 
 use breezeway_core::{ModelId, Principal, Role};
-use breezeway_registry::{Connection, ConnectionKind, Registry, Route, UpstreamError};
+use breezeway_registry::{Connection, ConnectionKind, Errand, Fleet, Registry, Route, UpstreamError};
 use breezeway_upstream::{BoxError, HttpClient, RequestBody};
 use breezeway_usage::Meter;
+use breezeway_wire::ChatRequest;
 use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
 use http_body::Body;
@@ -158,48 +160,76 @@ impl Passthrough {
             }
             other => other?,
         };
-        let reservation = self.reserve(principal, found.path, &target, &body).await?;
-        let sent = match target.model == named.name {
-            true => body.clone(),
-            false => named.replaced(&body, &target.model),
-        };
-        let forward = Forward { head, path: found.path, method: found.method(head), json: true };
-        let forwarded = self.forward(&target.connection, forward, breezeway_upstream::full_body(sent)).await;
-        let Some(reservation) = reservation else { return forwarded };
-        match forwarded {
-            Ok(response) => {
+        let mut reservation = self.reserve(principal, found.path, &target, &body).await?;
+        let errand = target.errand(principal, &body);
+        let method = found.method(head);
+        let asked = target.fleet.call(&errand, |attempt| {
+            let sent = match *attempt.upstream_model == *named.name {
+                true => body.clone(),
+                false => named.replaced(&body, &attempt.upstream_model),
+            };
+            let forward = Forward { head, path: found.path, method: method.clone(), json: true };
+            async move {
+                let sent = breezeway_upstream::full_body(sent);
+                let response = self.forward(&attempt.connection, forward, sent).await?;
+                if !attempt.holds_back {
+                    return Ok(response);
+                }
                 let (head, body) = response.into_parts();
-                let body = PassBody::metered(MeteredBody::new(body, &head.headers, reservation));
+                Ok(Response::from_parts(head, body.begun().await?))
+            }
+        });
+        let asked = asked.await;
+        if let (Some(reservation), Some(served)) = (&mut reservation, errand.served()) {
+            reservation.set_upstream(served.connection.label().into());
+        }
+        match asked {
+            Ok((response, lease)) => {
+                let (head, body) = response.into_parts();
+                let body = body.held(lease);
+                let body = match reservation {
+                    Some(reservation) => {
+                        PassBody::metered(MeteredBody::new(body, &head.headers, reservation))
+                    }
+                    None => body,
+                };
                 Ok(Response::from_parts(head, body))
             }
-            Err(failure) => {
-                settle_failure(reservation, &failure);
+            Err(error) => {
+                if let Some(reservation) = reservation {
+                    settle_failure(reservation, &error);
+                }
                 // Older versions of Ollama have no Responses API.
-                match found.path == "/v1/responses" && found.index.is_none() && is_missing(&failure) {
+                let is_old = found.path == "/v1/responses" && found.index.is_none() && is_missing(&error);
+                let goes_on = target.has_others && error.may_go_elsewhere();
+                match is_old || goes_on {
                     true => self.ask_elsewhere(principal, found, &named.name, &body).await,
-                    false => Err(failure),
+                    false => Err(error.into()),
                 }
             }
         }
     }
 
-    /// The connection that serves a model, and what it calls it.
+    /// The connections that serve a model.
     fn target(&self, principal: &Principal, name: &str, index: Option<usize>) -> Result<Target, Failure> {
         let Some(index) = index else {
             let route = self.resolve(principal, name)?;
             return Ok(Target {
                 id: route.model.id.clone(),
                 connection: route.connection,
-                model: route.upstream_model,
+                fleet: route.fleet,
+                has_others: route.fallback.is_some(),
             });
         };
         let connection = self.connection(Some(index))?;
         let offered = |name: &str| {
-            let model = self.resolve(principal, name)?.model;
+            let Route { model, fleet, .. } = self.resolve(principal, name)?;
             let offer = model.offers.iter().find(|offer| offer.connection.index == index);
             let offer = offer.ok_or_else(|| Failure::UnknownModel(name.to_owned()))?;
-            let (connection, named) = (offer.connection.clone(), offer.entry.id.clone());
-            Ok(Target { id: model.id.clone(), connection, model: named })
+            let connection = offer.connection.clone();
+            let fleet = fleet.only(&connection).ok_or(Failure::NoSuchConnection(index))?;
+            let fleet = Arc::new(fleet);
+            Ok(Target { id: model.id.clone(), connection, fleet, has_others: false })
         };
         // Who picks a connection may leave its prefix out.
         let prefix = connection.prefix.as_deref().filter(|prefix| !prefix.is_empty());
@@ -242,17 +272,33 @@ impl Passthrough {
 }
 
 /// Whether an upstream does not know the path.
-fn is_missing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. }))
+fn is_missing(error: &UpstreamError) -> bool {
+    matches!(error, UpstreamError::Answered { status: 404 | 405 | 501, .. })
 }
 
 /// Where a request goes.
 struct Target {
     /// What the model is called here.
     id: ModelId,
+    /// The connection that is asked first, all else being equal.
     connection: Arc<Connection>,
-    /// What the connection calls the model.
-    model: String,
+    fleet: Arc<Fleet>,
+    /// Whether the name also stands for models of others, which can be asked if these fail.
+    has_others: bool,
+}
+
+impl Target {
+    /// The errand of a request: whose it is, and where there is a choice, what it goes on with.
+    fn errand(&self, principal: &Principal, body: &Bytes) -> Errand {
+        let errand = Errand::of(&principal.user);
+        if !self.fleet.has_choice() {
+            return errand;
+        }
+        match serde_json::from_slice(body) {
+            Ok(request) => errand.going_on_with(&ChatRequest::new(request)),
+            Err(_) => errand,
+        }
+    }
 }
 
 impl fmt::Debug for Passthrough {

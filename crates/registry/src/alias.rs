@@ -58,26 +58,56 @@ impl Chain {
     /// The route along the targets that `is_for` the caller. It begins at the first that is not broken.
     /// Those behind it that can be asked in the same way belong to its fleet; others are its fallback.
     pub(crate) fn route(&self, is_for: impl Fn(&Listed) -> bool) -> Option<Route> {
-        let mut left: Vec<&Listed> =
-            self.targets.iter().filter(|target| is_for(target) && !target.fleet.is_empty()).collect();
-        // Those in front of it are asked last: all that is known of them is that they fail.
-        let first = left.iter().position(|target| target.fleet.is_ready()).unwrap_or(0);
-        left.rotate_left(first);
-        chained(&left)
+        along(self.targets.iter().filter(|target| is_for(target)), is_asked_alike)
+    }
+
+    /// The route along those of the targets that connections of one kind have, whose models are on
+    /// `shelf`, as they are. For the native routes; `None` if the first target is not among them and
+    /// `leads` says that it has to be. Where there are others, they are its fallback.
+    pub(crate) fn route_at(
+        &self,
+        shelf: &Shelf,
+        is_for: impl Fn(&Listed) -> bool,
+        leads: bool,
+    ) -> Option<Route> {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for target in self.targets.iter().filter(|target| is_for(target) && !target.fleet.is_empty()) {
+            let here = shelf.find(target.model.id.as_str()).filter(|here| here.is_active());
+            match here.filter(|_| !target.model.is_custom()) {
+                Some(here) => own.push(here),
+                None if leads && own.is_empty() => return None,
+                None => others.push(target),
+            }
+        }
+        let mut route = along(own.into_iter(), |_, _| true)?;
+        let others = along(others.into_iter(), is_asked_alike);
+        route.fallback = others.map(Arc::new);
+        Some(route)
     }
 }
 
-fn chained(targets: &[&Listed]) -> Option<Route> {
+/// Whether the two can be asked in one way.
+type IsAlike = fn(&Listed, &Listed) -> bool;
+
+fn along<'a>(targets: impl Iterator<Item = &'a Listed>, is_alike: IsAlike) -> Option<Route> {
+    let mut left: Vec<&Listed> = targets.filter(|target| !target.fleet.is_empty()).collect();
+    // Those in front of it are asked last: all that is known of them is that they fail.
+    let first = left.iter().position(|target| target.fleet.is_ready()).unwrap_or(0);
+    left.rotate_left(first);
+    chained(&left, is_alike)
+}
+
+fn chained(targets: &[&Listed], is_alike: IsAlike) -> Option<Route> {
     let (&first, _) = targets.split_first()?;
     let (alike, others): (Vec<&Listed>, Vec<&Listed>) =
-        targets.iter().copied().partition(|target| is_asked_alike(first, target));
+        targets.iter().copied().partition(|target| is_alike(first, target));
     let fleets: Vec<&Arc<Fleet>> = alike.iter().map(|target| &target.fleet).collect();
     let mut route = first.route()?;
     if fleets.len() > 1 {
         route.fleet = Arc::new(Fleet::chain(&fleets)?);
         route.upstream = route.fleet.clone();
     }
-    route.fallback = chained(&others).map(Arc::new);
+    route.fallback = chained(&others, is_alike).map(Arc::new);
     Some(route)
 }
 

@@ -17,6 +17,7 @@ mod line;
 mod moment;
 mod pace;
 mod retry;
+mod tries;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -26,25 +27,23 @@ use breezeway_wire::ChatRequest;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
-use tracing::debug;
-
 use self::{
     ask::{Ask, Got, copy_or_take},
     breaker::{Pass, Readiness},
     choice::{View, Warmth, Wish, choose, foremost},
     dice::Dice,
     errand::hashed,
-    gate::Full,
-    lease::Held,
+    lease::{Held, Ticket},
     line::Health,
     moment::Epoch,
+    tries::{Tries, Try},
 };
 pub use self::{
     config::{BreakerConfig, FleetConfig, Routing},
     errand::{Errand, Served},
     lease::Lease,
     line::LineStatus,
+    tries::Attempt,
 };
 pub(crate) use self::{line::Line, retry::may_repeat};
 use crate::{CatalogEntry, ChatReply, Connection, ConnectionKind, Upstream, UpstreamError, UpstreamReply};
@@ -118,6 +117,19 @@ impl Fleet {
         Some(Self { shared: first.shared.clone(), members: members.collect(), model: first.model })
     }
 
+    /// The part of it that one connection is, if it is in it.
+    pub fn only(&self, connection: &Arc<Connection>) -> Option<Self> {
+        let is_it = |member: &Member| Arc::ptr_eq(&member.line.connection, connection);
+        let members: Vec<_> = self.members.iter().filter(|(_, member)| is_it(member)).cloned().collect();
+        let part = Self { shared: self.shared.clone(), members, model: self.model };
+        (!part.is_empty()).then_some(part)
+    }
+
+    /// Whether there is more than one to choose from.
+    pub fn has_choice(&self) -> bool {
+        self.members.len() > 1
+    }
+
     /// Whether nobody is in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -140,22 +152,36 @@ impl Fleet {
         Some((&member.line.connection, &member.model))
     }
 
-    /// Choose an offer for a call that is made elsewhere, and take a place there.
+    /// Make a call elsewhere than over the port, at one offer after another as for those: until `call`
+    /// has an answer, or a failure that must not be repeated. Whoever gets the lease holds it until the
+    /// answer has ended, and says how it went.
     ///
     /// # Errors
-    /// [`UpstreamError::Busy`] if no place becomes free in time.
-    pub async fn lease(&self, errand: &Errand) -> Result<Lease, UpstreamError> {
-        let tried = self.nothing_tried();
+    /// The most telling failure of `call`; [`UpstreamError::Busy`] if no place becomes free in time.
+    pub async fn call<T, F, Called>(&self, errand: &Errand, mut call: F) -> Result<(T, Lease), UpstreamError>
+    where
+        F: FnMut(Attempt) -> Called,
+        Called: Future<Output = Result<T, UpstreamError>>,
+    {
         let wish = Wish { conversation: errand.conversation(), model: self.model };
-        let (at, pass) = self.pick(wish, &tried).ok_or(UpstreamError::Busy { retry_after: BUSY_FOR })?;
-        let lease = self.enter(at, pass, self.shared.config.queue_wait).await?;
-        errand.is_served_by(lease.connection(), &self.members[at].1.model);
-        Ok(lease)
-    }
-
-    fn nothing_tried(&self) -> Vec<u32> {
-        // An empty list allocates nothing, and for one offer nothing has to be remembered.
-        if self.members.len() > 1 { vec![0; self.members.len()] } else { Vec::new() }
+        let mut tries = Tries::new(self, wish);
+        while let Some(next) = tries.next().await {
+            let Try { at, is_last, .. } = next;
+            let error = match self.enter(errand, next).await {
+                Ok(mut lease) => match call(Attempt::of(&lease, is_last)).await {
+                    Ok(answer) => return Ok((answer, lease)),
+                    Err(error) => {
+                        lease.failed(&error);
+                        error
+                    }
+                },
+                Err(error) => error,
+            };
+            if !tries.failed(at, error) {
+                break;
+            }
+        }
+        Err(tries.into_error())
     }
 
     fn views(&self, tried: &[u32]) -> Vec<View> {
@@ -184,32 +210,37 @@ impl Fleet {
     }
 
     /// Choose, and begin the call at the breaker.
-    fn pick(&self, wish: Wish, tried: &[u32]) -> Option<(usize, Pass)> {
+    fn pick(&self, wish: Wish, tried: &[u32]) -> Option<(usize, Ticket)> {
         if self.members.len() < 2 {
             let (_, only) = self.members.first()?;
             // With nobody else to ask, an open breaker would only hide the upstream's own words.
-            return Some((0, only.health.breaker.enter(self.shared.epoch.now()).unwrap_or(Pass::Plain)));
+            let pass = only.health.breaker.enter(self.shared.epoch.now()).unwrap_or(Pass::Plain);
+            return Some((0, Ticket::new(only.clone(), pass)));
         }
         let mut roll = || self.shared.dice.roll();
         let mut at = choose(&self.views(tried), wish, &mut roll)?;
         let enter = |at: usize| self.members[at].1.health.breaker.enter(self.shared.epoch.now());
+        let ticket = |at: usize, pass| (at, Ticket::new(self.members[at].1.clone(), pass));
         if let Some(pass) = enter(at) {
-            return Some((at, pass));
+            return Some(ticket(at, pass));
         }
         // Somebody else has become the probe of that one meanwhile.
         at = choose(&self.views(tried), wish, &mut roll)?;
-        Some((at, enter(at).unwrap_or(Pass::Plain)))
+        Some(ticket(at, enter(at).unwrap_or(Pass::Plain)))
     }
 
-    async fn enter(&self, at: usize, pass: Pass, limit: Duration) -> Result<Lease, UpstreamError> {
-        let member = &self.members[at].1;
-        match member.line.gate.enter(limit).await {
-            Ok(place) => Ok(Lease::new(self.shared.clone(), member.clone(), place, pass)),
-            Err(Full) => {
-                member.health.breaker.abandoned(pass);
-                Err(UpstreamError::Busy { retry_after: BUSY_FOR })
-            }
+    /// Take the place of an attempt.
+    async fn enter(&self, errand: &Errand, next: Try) -> Result<Lease, UpstreamError> {
+        let member = &self.members[next.at].1;
+        let Ok(place) = member.line.gate.enter(next.left).await else {
+            return Err(UpstreamError::Busy { retry_after: BUSY_FOR });
+        };
+        errand.is_served_by(&member.line.connection, &member.model);
+        if member.line.connection.kind == ConnectionKind::Ollama {
+            member.health.warms(self.shared.epoch.now());
         }
+        let lease = next.ticket.into_lease(self.shared.clone(), place);
+        lease.ok_or(UpstreamError::Busy { retry_after: BUSY_FOR })
     }
 
     /// How often a request may be sent.
@@ -221,73 +252,35 @@ impl Fleet {
 
     /// Ask one offer after another until one answers, or what went wrong must not be repeated.
     async fn ask(&self, errand: &Errand, wish: Wish, ask: Ask<'_>) -> Result<(Got, Lease), UpstreamError> {
-        let (began, within, limit) = (Instant::now(), self.shared.config.retry_within, self.attempts());
-        let mut tried = self.nothing_tried();
+        let mut tries = Tries::new(self, wish);
         let mut kept = Some(ask);
-        let mut said = None;
-        for attempt in 1..=limit {
-            let left = within.saturating_sub(began.elapsed());
-            if attempt > 1 && left.is_zero() {
-                break;
-            }
-            let Some((at, pass)) = self.pick(wish, &tried) else { break };
-            let asked_before = tried.get(at).copied().unwrap_or(attempt - 1);
-            if !self.wait_before(asked_before, left).await {
-                break;
-            }
-            let Some(ask) = copy_or_take(&mut kept, attempt == limit) else { break };
-            let error = match self.attempt(errand, at, pass, ask, left, attempt < limit).await {
+        while let Some(next) = tries.next().await {
+            let Some(ask) = copy_or_take(&mut kept, next.is_last) else { break };
+            let at = next.at;
+            let error = match self.attempt(errand, next, ask).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if let Some(tried) = tried.get_mut(at) {
-                *tried += 1;
-            }
-            let connection = &self.members[at].1.line.connection;
-            let repeats = retry::may_repeat(&error, connection.routing.retry_broken);
-            debug!(connection = connection.label(), attempt, repeats, %error, "An upstream failed before its first byte");
-            said = Some(retry::more_telling(said, error));
-            if !repeats {
+            if !tries.failed(at, error) {
                 break;
             }
         }
-        Err(said.unwrap_or(UpstreamError::Busy { retry_after: BUSY_FOR }))
-    }
-
-    /// Wait before a connection is asked again; says whether there is time for that.
-    async fn wait_before(&self, asked_before: u32, left: Duration) -> bool {
-        if asked_before == 0 {
-            return true;
-        }
-        let config = &self.shared.config;
-        let luck = self.shared.dice.part();
-        let wait = retry::backoff(asked_before, config.backoff, config.backoff_at_most, luck);
-        if wait >= left {
-            return false;
-        }
-        sleep(wait).await;
-        true
+        Err(tries.into_error())
     }
 
     async fn attempt(
         &self,
         errand: &Errand,
-        at: usize,
-        pass: Pass,
+        next: Try,
         mut ask: Ask<'_>,
-        left: Duration,
-        may_repeat: bool,
     ) -> Result<(Got, Lease), UpstreamError> {
+        let (at, is_last) = (next.at, next.is_last);
+        let mut lease = self.enter(errand, next).await?;
         let member = &self.members[at].1;
-        let mut lease = self.enter(at, pass, left).await?;
-        errand.is_served_by(&member.line.connection, &member.model);
-        if member.line.connection.kind == ConnectionKind::Ollama {
-            member.health.warms(self.shared.epoch.now());
-        }
         ask.name(&member.model);
         let answer = match ask.send(member.upstream.as_ref()).await {
             // Only where a broken answer would be asked for again is it worth holding one back.
-            Ok(got) if may_repeat && member.line.connection.routing.retry_broken => begun(got).await,
+            Ok(got) if !is_last && member.line.connection.routing.retry_broken => begun(got).await,
             answer => answer,
         };
         match answer {

@@ -23,7 +23,7 @@ pub use self::{
     catalog::key_allows,
     connection::{Connection, ConnectionKind},
     error::{Error, Result},
-    fleet::{BreakerConfig, Errand, Fleet, FleetConfig, Lease, LineStatus, Routing, Served},
+    fleet::{Attempt, BreakerConfig, Errand, Fleet, FleetConfig, Lease, LineStatus, Routing, Served},
     memory::MemoryModels,
     model::{Model, Offer},
     options::{BadOption, Flavour, deployment},

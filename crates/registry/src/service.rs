@@ -227,15 +227,23 @@ impl Registry {
     }
 
     /// As [`Registry::resolve`], but only over connections of one kind and without custom models:
-    /// for the native routes.
+    /// for the native routes. An alias leads to those of its targets that such connections have. One that
+    /// begins with another is none of Ollama's: it is answered where all of its targets are known.
     pub fn resolve_at(&self, principal: &Principal, kind: ConnectionKind, model: &str) -> Result<Route> {
         let state = self.state.load();
-        let listed = state.listing.of_kind(kind).find(model).filter(|listed| listed.is_active());
-        listed
-            .filter(|listed| listed.is_for(principal, self.config.open_to_all))
-            .and_then(Listed::route)
-            .map(|route| Route { overlay: None, ..route })
-            .ok_or_else(|| no_such_model(model))
+        let shelf = state.listing.of_kind(kind);
+        let route = match state.listing.chains.find(model) {
+            Some(chain) => {
+                let leads = kind == ConnectionKind::Ollama;
+                chain.route_at(shelf, |target| self.reaches(principal, chain, target), leads)
+            }
+            None => {
+                let listed = shelf.find(model).filter(|listed| listed.is_active());
+                let listed = listed.filter(|listed| listed.is_for(principal, self.config.open_to_all));
+                listed.and_then(Listed::route)
+            }
+        };
+        route.map(|route| Route { overlay: None, ..route }).ok_or_else(|| no_such_model(model))
     }
 
     /// The connections of a kind, disabled ones included, in order.

@@ -112,3 +112,75 @@ async fn an_alias_is_a_model_to_clients() {
     assert_eq!(answer.status, 200, "{}", answer.summary());
     assert_eq!(second.last_at(CHAT).json()["model"], "m");
 }
+
+#[tokio::test]
+async fn an_alias_is_known_where_connections_are_asked_as_they_are() {
+    let (server, [first, second]) = two(|config| {
+        let id = |text: &str| text.parse().unwrap();
+        config.registry.aliases = vec![Alias { id: id("fast"), targets: vec![id("n"), id("m")] }];
+    })
+    .await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    first.always(CHAT, Reply::json(503, &json!({"error": {"message": "maintenance"}})));
+
+    let answer = ada.post("/openai/chat/completions", question("fast")).await;
+
+    assert_eq!(answer.status, 200, "{}", answer.summary());
+    assert_eq!(second.last_at(CHAT).json()["model"], "m");
+}
+
+/// Two connections that are equally good.
+async fn equals() -> (TestServer, [ScriptedUpstream; 2]) {
+    two(|config| config.connections.iter_mut().for_each(|connection| connection.routing.priority = 0)).await
+}
+
+#[tokio::test]
+async fn a_conversation_with_a_name_stays_where_it_began() {
+    let (server, [first, second]) = equals().await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    let mut spread = 0;
+
+    for field in ["chat_id", "prompt_cache_key"] {
+        for name in 0..12 {
+            let before = first.received_at(CHAT).len();
+            for turn in 0..3 {
+                // Its beginning differs, as it does where passages are put into it.
+                let mut question = question("m");
+                question["messages"][0]["content"] = format!("{turn}").into();
+                question[field] = format!("conversation {name}").into();
+                let answer = ada.post("/api/chat/completions", question).await;
+                assert_eq!(answer.status, 200, "{}", answer.summary());
+            }
+            let here = first.received_at(CHAT).len() - before;
+            assert!(here == 0 || here == 3, "{here} of three turns");
+            spread += here;
+        }
+    }
+
+    assert!(spread > 0 && !second.received_at(CHAT).is_empty());
+    assert_eq!(first.last_at(CHAT).json().get("chat_id"), None);
+}
+
+#[tokio::test]
+async fn a_response_goes_on_where_it_was_made() {
+    const RESPONSES: &str = "/v1/responses";
+    let (server, [first, second]) = equals().await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    for (upstream, id) in [(&first, "resp_first"), (&second, "resp_second")] {
+        upstream.always(RESPONSES, Reply::json(200, &json!({"id": id, "object": "response", "output": []})));
+    }
+
+    for turn in 0..16 {
+        let began = ada.post(RESPONSES, json!({"model": "m", "input": format!("{turn}")})).await.json();
+        let ask = json!({"model": "m", "input": "and?", "previous_response_id": began["id"]});
+        let went_on = ada.post(RESPONSES, ask).await.json();
+
+        assert_eq!(went_on["id"], began["id"]);
+    }
+
+    let counts = [first.received_at(RESPONSES).len(), second.received_at(RESPONSES).len()];
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+}

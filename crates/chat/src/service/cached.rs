@@ -41,6 +41,7 @@ impl ChatRouter {
         &self,
         principal: &Principal,
         route: &Route,
+        conversation: Option<&str>,
         request: ChatRequest,
         sources: &[Source],
         freshness: Freshness,
@@ -49,14 +50,14 @@ impl ChatRouter {
         let freshness = if keeps { freshness } else { Freshness::NoStore };
         let Some((cache, key)) = self.place(principal, Operation::Chat, route, request.as_map(), freshness)
         else {
-            let answer = self.answer(principal, route, request, sources).await?;
+            let answer = self.answer(principal, route, conversation, request, sources).await?;
             return Ok(Noted { answer, cache: None });
         };
         if let Some(kept) = cache.get(&key) {
             self.metered.kept(principal, route, Operation::Chat).await?;
             return Ok(Noted { answer: kept.into_answer(), cache: Some(CacheUse::Hit) });
         }
-        let answer = match self.answer(principal, route, request, sources).await? {
+        let answer = match self.answer(principal, route, conversation, request, sources).await? {
             Answer::Whole(body) => {
                 keep_whole(cache, key, &body);
                 Answer::Whole(body)

@@ -1,5 +1,7 @@
 //! Calls in dialects that some upstreams speak themselves.
 
+mod homes;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -10,8 +12,13 @@ use breezeway_registry::{ConnectionKind, Route, UpstreamError, UpstreamReply};
 use breezeway_wire::ChatRequest;
 use serde_json::{Map, Value};
 
+pub(super) use self::homes::Homes;
 use super::{Answer, ChatRouter, model_of};
-use crate::{Error, Result, metered::estimated_input, own::OWN_FIELDS};
+use crate::{
+    Error, Result,
+    metered::{errand, estimated_input},
+    own::{OWN_FIELDS, conversation_of},
+};
 
 /// An answer to a request in a dialect that not every upstream speaks.
 pub enum Spoken {
@@ -55,14 +62,28 @@ impl ChatRouter {
         path: &str,
         request: &Map<String, Value>,
     ) -> Result<Option<UpstreamReply>> {
-        let route = self.registry.resolve(principal, model_of(request)?)?;
+        let mut route = self.registry.resolve(principal, model_of(request)?)?;
         let now = self.registry.clock().now();
         if !may_speak(&route, request) || self.silent.knows(&route.connection.url, path, now) {
             return Ok(None);
         }
         let mut asked = request.clone();
         asked.insert("model".into(), route.upstream_model.as_str().into());
-        match self.metered.relay(principal, &route, path, asked).await {
+        // Only the connection that gave an answer knows its id.
+        let previous = request.get("previous_response_id").and_then(Value::as_str);
+        let home = previous.and_then(|id| self.homes.find(&principal.user, id));
+        if let Some(only) = home.and_then(|home| route.fleet.only(&home)) {
+            route.upstream = Arc::new(only);
+        }
+        let errand = errand(principal, conversation_of(request));
+        match self.metered.relay(principal, &route, &errand, path, asked).await {
+            Ok(reply) if path == "responses" && route.fleet.has_choice() => {
+                let served = errand.served().map(|served| served.connection);
+                Ok(Some(match served {
+                    Some(connection) => self.homes.watching(&principal.user, connection, reply),
+                    None => reply,
+                }))
+            }
             Ok(reply) => Ok(Some(reply)),
             Err(Error::Upstream(UpstreamError::Answered { status: 404 | 405 | 501, .. })) => {
                 // It may be the response to go on from that is not there.

@@ -75,13 +75,15 @@ impl ChatRouter {
         &self,
         principal: &Principal,
         route: &Route,
+        own: &Own,
         mut request: ChatRequest,
         toolbox: Toolbox,
     ) -> Result<Answer> {
         finish(route, &mut request);
         let is_stream = request.is_stream();
         let sources = toolbox.sources();
-        let looped = Loop::new(self.metered.clone(), principal, route, request, toolbox);
+        let looped =
+            Loop::new(self.metered.clone(), principal, route, own.conversation.clone(), request, toolbox);
         if !is_stream {
             let (body, sources) = looped.whole().await?;
             return Ok(Answer::Whole(with_sources(body, &sources)));

@@ -28,6 +28,8 @@ pub(crate) struct Loop {
     metered: Metered,
     principal: Principal,
     route: Route,
+    /// What the caller calls the conversation.
+    conversation: Option<String>,
     request: ChatRequest,
     toolbox: Toolbox,
     /// How often the model has been asked.
@@ -43,6 +45,7 @@ impl Loop {
         metered: Metered,
         principal: &Principal,
         route: &Route,
+        conversation: Option<String>,
         mut request: ChatRequest,
         toolbox: Toolbox,
     ) -> Self {
@@ -51,7 +54,7 @@ impl Loop {
         request.as_map_mut().shift_remove("n");
         let until = Instant::now() + toolbox.limits.total;
         let (principal, route) = (principal.clone(), route.clone());
-        Self { metered, principal, route, request, toolbox, asked: 0, until, usage: Map::new() }
+        Self { metered, principal, route, conversation, request, toolbox, asked: 0, until, usage: Map::new() }
     }
 
     /// The whole answer, and what was found for it.
@@ -99,7 +102,9 @@ impl Loop {
             self.request.as_map_mut().insert("tool_choice".into(), "none".into());
         }
         self.asked += 1;
-        self.metered.chat(&self.principal, &self.route, self.request.clone()).await
+        self.metered
+            .chat(&self.principal, &self.route, self.conversation.as_deref(), self.request.clone())
+            .await
     }
 
     /// Put the model's turn into the conversation and hand out its calls.

@@ -100,6 +100,10 @@ fn upstream(error: UpstreamError) -> Response<PassBody> {
             }
         }
         UpstreamError::TimedOut(_) => json(504, &both("Ollama: Server Timeout")),
+        UpstreamError::Busy { retry_after } => {
+            let seconds = retry_after.as_secs().max(1);
+            with(json(503, &both("The upstream has too much to do.")), RETRY_AFTER, seconds.into())
+        }
         _ => json(502, &both(CONNECTION)),
     }
 }

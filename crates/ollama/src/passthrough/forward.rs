@@ -1,6 +1,6 @@
 //! Handing a request on, and its answer back.
 
-use breezeway_registry::Connection;
+use breezeway_registry::{Connection, UpstreamError};
 use breezeway_upstream::{Endpoint, Patience, RequestBody, answered, within};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response,
@@ -44,16 +44,22 @@ impl Passthrough {
         connection: &Connection,
         forward: Forward<'_>,
         body: RequestBody,
-    ) -> Result<Response<PassBody>, Failure> {
+    ) -> Result<Response<PassBody>, UpstreamError> {
         let path = match forward.head.uri.query() {
             Some(query) => format!("{}?{query}", forward.path),
             None => forward.path.to_owned(),
         };
         let is_head = forward.method == Method::HEAD;
         let headers = asked_headers(&forward);
-        let request = endpoint(connection)?.request(forward.method, &path, headers, body)?;
-        let response =
-            within(connection.timeout, async { answered(self.client.send(request).await?).await }).await?;
+        // The registry has checked it when it was configured.
+        let endpoint =
+            Endpoint::of(connection).map_err(|error| UpstreamError::Unreachable(error.to_string()))?;
+        let request = endpoint.request(forward.method, &path, headers, body)?;
+        let first_byte = connection.routing.first_byte_timeout;
+        let response = within(connection.timeout, async {
+            answered(within(first_byte, self.client.send(request)).await?).await
+        });
+        let response = response.await?;
 
         let (head, body) = response.into_parts();
         // Models load before the first byte, and that takes as long as it takes.

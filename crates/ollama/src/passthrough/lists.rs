@@ -31,8 +31,12 @@ impl Passthrough {
         let Some(index) = index else {
             let models = self.visible(principal);
             let others = self.others(principal);
-            let others = others.iter().map(|model| converted::tag(model));
-            let models: Vec<Value> = models.iter().map(|model| tag(model)).chain(others).collect();
+            let others = others.iter().map(|model| match self.resolve(principal, model.id.as_str()) {
+                // An alias for one of Ollama's.
+                Ok(route) => tag(&route.model, model.id.as_str()),
+                Err(_) => converted::tag(model),
+            });
+            let models: Vec<Value> = models.iter().map(|model| tag(model, model.id.as_str())).chain(others).collect();
             return Ok(json(200, &json!({ "models": models })));
         };
         let connection = self.connection(Some(index))?;
@@ -150,18 +154,21 @@ impl Passthrough {
         let here = models
             .iter()
             .filter(|model| model.offers.iter().any(|offer| offer.connection.kind == ConnectionKind::Ollama));
-        here.filter_map(|model| self.resolve(principal, model.id.as_str()).ok())
+        here.filter_map(|model| self.resolve(principal, model.id.as_str()).ok().filter(|route| route.model.id == model.id))
             .map(|route| route.model)
             .collect()
     }
 
-    /// The models the caller may use that no Ollama connection has under this name.
+    /// The models the caller may use that no Ollama connection has under this name; aliases among them.
     fn others(&self, principal: &Principal) -> Vec<Arc<Model>> {
         if self.elsewhere.is_none() {
             return Vec::new();
         }
         let mut models = self.registry.models(principal);
-        models.retain(|model| self.resolve(principal, model.id.as_str()).is_err());
+        let is_listed = |model: &Model| {
+            self.resolve(principal, model.id.as_str()).is_ok_and(|route| route.model.id == model.id)
+        };
+        models.retain(|model| !is_listed(model));
         models
     }
 
@@ -214,12 +221,12 @@ fn urls(model: &Model) -> Vec<usize> {
     model.offers.iter().map(|offer| offer.connection.index).collect()
 }
 
-/// A model as `/api/tags` lists it: Ollama's own words, and where it is.
-fn tag(model: &Model) -> Value {
+/// A model as `/api/tags` lists it under a name: Ollama's own words, and where it is.
+fn tag(model: &Model, name: &str) -> Value {
     let Some(first) = model.offers.first() else { return Value::Null };
     let mut tag = first.entry.details.clone();
-    tag.insert("name".into(), model.id.as_str().into());
-    tag.insert("model".into(), model.id.as_str().into());
+    tag.insert("name".into(), name.into());
+    tag.insert("model".into(), name.into());
     let connection_type = first.connection.connection_type.as_deref().unwrap_or("local");
     tag.insert("connection_type".into(), connection_type.into());
     if !first.connection.tags.is_empty() {

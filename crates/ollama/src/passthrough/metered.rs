@@ -6,6 +6,7 @@ use std::{
 };
 
 use breezeway_core::Principal;
+use breezeway_registry::UpstreamError;
 use breezeway_upstream::BoxError;
 use breezeway_usage::{Call, Operation, Outcome, Reservation, Tokens, Watch, estimate_bytes};
 use breezeway_wire::{Asked, Tally};
@@ -47,12 +48,10 @@ fn operation(path: &str) -> Option<Operation> {
 }
 
 /// Settle a call that had no answer.
-pub(super) fn settle_failure(reservation: Reservation, failure: &Failure) {
-    match failure {
-        Failure::Upstream(error) if error.may_have_worked() => {
-            reservation.settle_estimated(Outcome::Failed);
-        }
-        _ => reservation.settle(Tokens::default(), Outcome::Failed),
+pub(super) fn settle_failure(reservation: Reservation, error: &UpstreamError) {
+    match error.may_have_worked() {
+        true => reservation.settle_estimated(Outcome::Failed),
+        false => reservation.settle(Tokens::default(), Outcome::Failed),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use breezeway_core::{AccessGrant, Clock, Credential, Grants, Principal, Role, UnixTime, UserId};
 use breezeway_ollama::{OllamaUpstream, Passthrough, PassthroughConfig};
-use breezeway_registry::{Connection, MemoryModels, ModelStore, Overlay, Registry, RegistryConfig, Upstream};
+use breezeway_registry::{Alias, Connection, MemoryModels, ModelStore, Overlay, Registry, RegistryConfig, Upstream};
 use breezeway_testkit::{Client, ScriptedUpstream};
 use breezeway_upstream::HttpClient;
 use breezeway_usage::{MemoryLedger, Meter, PriceTable, UsageConfig};
@@ -22,6 +22,7 @@ pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) struct Gateway {
     pub(crate) address: String,
     pub(crate) meter: Meter,
+    pub(crate) registry: Registry,
     client: Client,
     _server: JoinSet<()>,
 }
@@ -34,6 +35,15 @@ impl Gateway {
 
     /// In front of some connections, with models that everybody may use.
     pub(crate) async fn start(connections: Vec<Connection>, public: &[&str]) -> Self {
+        Self::with_aliases(connections, public, Vec::new()).await
+    }
+
+    /// The same with names for some of them.
+    pub(crate) async fn with_aliases(
+        connections: Vec<Connection>,
+        public: &[&str],
+        aliases: Vec<Alias>,
+    ) -> Self {
         let clock = Clock::fixed(UnixTime::from_seconds(NOW));
         let client = HttpClient::default();
         let store = MemoryModels::default();
@@ -48,7 +58,7 @@ impl Gateway {
             catalog_timeout: Duration::from_secs(5),
             open_to_all: false,
             order: Vec::new(),
-            aliases: Vec::new(),
+            aliases,
             fleet: Default::default(),
         };
         let connector = {
@@ -65,12 +75,12 @@ impl Gateway {
             request_idle_timeout: Duration::from_millis(300),
             enabled: true,
         };
-        let passthrough = Passthrough::new(registry, client, meter.clone(), config);
+        let passthrough = Passthrough::new(registry.clone(), client, meter.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         let mut server = JoinSet::new();
         server.spawn(serve(listener, passthrough));
-        Self { client: Client::new(format!("http://{address}")), address, meter, _server: server }
+        Self { client: Client::new(format!("http://{address}")), address, meter, registry, _server: server }
     }
 
     pub(crate) fn admin(&self) -> Client {

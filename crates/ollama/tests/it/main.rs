@@ -1,6 +1,7 @@
 //! The adapter and the passthrough against scripted peers, over real sockets.
 
 mod disconnect;
+mod fleets;
 mod gateway;
 mod lists;
 mod models;

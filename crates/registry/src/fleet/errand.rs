@@ -49,6 +49,13 @@ impl Errand {
         Self { conversation: Some(hashed((self.account, id))), ..self }
     }
 
+    /// The same in the conversation that `request` goes on with, unless it has a name already.
+    #[must_use]
+    pub fn going_on_with(self, request: &ChatRequest) -> Self {
+        let conversation = self.conversation_of(request);
+        Self { conversation, ..self }
+    }
+
     /// Who answered, or failed last; `None` before that, or if no connection was asked at all.
     pub fn served(&self) -> Option<Served> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -32,10 +32,33 @@ pub struct Lease {
     began: Moment,
 }
 
-impl Lease {
-    pub(super) fn new(shared: Arc<Shared>, member: Arc<Member>, place: Place, pass: Pass) -> Self {
+/// The right to make a call of one offer, before there is a place for it. One that is dropped, because
+/// there was no place in time or because its client left, lets another call be the probe.
+pub(super) struct Ticket(Option<(Arc<Member>, Pass)>);
+
+impl Ticket {
+    pub(super) fn new(member: Arc<Member>, pass: Pass) -> Self {
+        Self(Some((member, pass)))
+    }
+
+    pub(super) fn into_lease(mut self, shared: Arc<Shared>, place: Place) -> Option<Lease> {
+        let (member, pass) = self.0.take()?;
         let began = shared.epoch.now();
-        Self { shared, member, _place: place, pass: Some(pass), began }
+        Some(Lease { shared, member, _place: place, pass: Some(pass), began })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some((member, pass)) = self.0.take() {
+            member.health.breaker.abandoned(pass);
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn model(&self) -> &Arc<str> {
+        &self.member.model
     }
 
     /// The connection to ask.

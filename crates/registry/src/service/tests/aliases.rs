@@ -138,3 +138,37 @@ async fn what_both_kinds_of_connection_have_falls_back_to_the_other() {
 
     assert_eq!((route.connection.kind, other), (ConnectionKind::Ollama, Some(ConnectionKind::OpenAi)));
 }
+
+#[tokio::test]
+async fn native_routes_know_aliases_by_the_targets_of_their_kind() {
+    let (bench, ..) = three(&[], &["llama", "mini", "large"]).await;
+    let at = |kind| bench.registry.resolve_at(&admin(), kind, "fast").unwrap();
+
+    let (native, openai) = (at(ConnectionKind::Ollama), at(ConnectionKind::OpenAi));
+
+    assert_eq!((native.upstream_model.as_str(), format!("{:?}", native.fleet).as_str()), ("llama:latest", "[\"ollama/0\"]"));
+    assert_eq!(native.fallback.unwrap().upstream_model, "mini");
+    assert_eq!((openai.upstream_model.as_str(), format!("{:?}", openai.fleet).as_str()), ("mini", "[\"openai/0\", \"openai/1\"]"));
+    assert_eq!(openai.fallback.unwrap().upstream_model, "llama:latest");
+}
+
+#[tokio::test]
+async fn an_alias_that_begins_elsewhere_is_none_of_ollamas() {
+    let (bench, ..) = three(&[], &["missing", "mini", "llama"]).await;
+    let is_known = |kind| bench.registry.resolve_at(&admin(), kind, "fast").is_ok();
+
+    assert_eq!((is_known(ConnectionKind::Ollama), is_known(ConnectionKind::OpenAi)), (false, true));
+}
+
+#[tokio::test]
+async fn native_routes_lead_nobody_past_their_rights_either() {
+    let granted = readable(overlay("large", None, 1), "eve");
+    let (bench, ..) = three(&[granted], &["mini", "large"]).await;
+    let at = |name| {
+        let who = principal(Role::User, name, &[]);
+        bench.registry.resolve_at(&who, ConnectionKind::OpenAi, "fast").map(|route| route.upstream_model)
+    };
+
+    assert_eq!(at("eve").unwrap(), "large");
+    assert!(at("ada").is_err());
+}

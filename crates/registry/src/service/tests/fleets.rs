@@ -1,3 +1,5 @@
+mod calls;
+
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use breezeway_wire::{ChatRequest, Frame};
@@ -391,24 +393,6 @@ async fn work_that_one_cannot_do_alone_is_shared() {
 
     assert!(counts(&upstreams).iter().all(|&count| (14..27).contains(&count)), "{:?}", counts(&upstreams));
     drop(streams);
-    assert_eq!(loads(&bench), [0, 0]);
-}
-
-#[tokio::test]
-async fn a_lease_is_counted_and_tells_how_it_went() {
-    let (bench, _, _) = pair(|_| {}).await;
-    let route = bench.registry.resolve(&admin(), "m").unwrap();
-
-    for _ in 0..5 {
-        let mut lease = route.fleet.lease(&Errand::default()).await.unwrap();
-        assert_eq!((lease.connection().index, lease.upstream_model()), (0, "m"));
-        assert_eq!(loads(&bench), [1, 0]);
-        lease.failed(&gone());
-    }
-    let lease = route.fleet.lease(&Errand::default()).await.unwrap();
-
-    assert_eq!(lease.connection().index, 1);
-    drop(lease);
     assert_eq!(loads(&bench), [0, 0]);
 }
 
