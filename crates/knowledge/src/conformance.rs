@@ -10,11 +10,15 @@ use serde_json::{Map, json};
 
 use crate::{BlobHash, ChunkHash, Document, File, FileState, LibraryStore, NewChunk, NewFile};
 
-pub use self::{attributes::attribute_store, blobs::blob_store, chunks::chunk_store, library::library_store};
+pub use self::{
+    attributes::attribute_store, blobs::blob_store, chunks::chunk_store, drafts::draft_store,
+    library::library_store,
+};
 
 mod attributes;
 mod blobs;
 mod chunks;
+mod drafts;
 mod library;
 
 fn at(seconds: i64) -> UnixTime {

@@ -5,6 +5,7 @@ mod blob;
 mod chunk;
 mod collection;
 mod document;
+mod draft;
 mod error;
 mod file;
 mod filter;
@@ -24,6 +25,7 @@ pub use self::{
     chunk::{ChunkHash, ChunkId, ChunkRange, NewChunk, StoredChunk},
     collection::{Collection, CollectionChange, CollectionQuery, Member, MemberQuery, NewCollection},
     document::{Document, Section},
+    draft::{Draft, DraftKey, DraftStore, NewDraft},
     error::{Error, Result},
     file::{File, FileOrder, FileQuery, FileState, NewFile, Unread},
     filter::{BadFilter, Filter, Test},

@@ -12,11 +12,12 @@ use breezeway_embedding::{Fingerprint, Vector};
 
 use crate::{
     BlobHash, ChunkHash, ChunkId, ChunkRange, Collection, Document, File, FileOrder, LogEntry, LogOp,
-    NewChunk, Page, Seq, Slice,
+    NewChunk, NewDraft, Page, Seq, Slice,
 };
 
 mod attributes;
 mod chunks;
+mod drafts;
 mod library;
 
 /// Both ports in memory; clones share their content.
@@ -58,6 +59,7 @@ struct State {
     /// The last number given to a chunk; numbers of deleted chunks are not given again.
     last_chunk: u32,
     vectors: HashMap<(Fingerprint, ChunkHash), Vector>,
+    drafts: BTreeMap<FileId, DraftRow>,
     log: Vec<LogEntry>,
     departed: HashSet<Grantee>,
     said: attributes::Said,
@@ -73,6 +75,11 @@ struct FileRow {
     due: UnixTime,
     document: Option<Document>,
     chunks: Option<ChunkRange>,
+}
+
+struct DraftRow {
+    draft: NewDraft,
+    chunks: Vec<NewChunk>,
 }
 
 struct CollectionRow {
@@ -109,9 +116,15 @@ impl State {
         self.append(file, range, LogOp::Removed);
     }
 
+    /// The texts that vectors are kept for.
+    fn hashes(&self) -> impl Iterator<Item = ChunkHash> {
+        let drafts = self.drafts.values().flat_map(|row| &row.chunks);
+        self.chunks.values().map(|(_, _, chunk)| chunk).chain(drafts).map(|chunk| chunk.hash)
+    }
+
     /// Forget the vectors that no chunk uses any more.
     fn drop_unused_vectors(&mut self) {
-        let used: HashSet<ChunkHash> = self.chunks.values().map(|(_, _, chunk)| chunk.hash).collect();
+        let used: HashSet<ChunkHash> = self.hashes().collect();
         self.vectors.retain(|(_, hash), _| used.contains(hash));
     }
 }
@@ -195,6 +208,7 @@ mod tests {
     async fn the_memory_library_keeps_the_contract_of_both_stores() {
         crate::conformance::library_store(async || MemoryLibrary::default()).await;
         crate::conformance::chunk_store(async || MemoryLibrary::default()).await;
+        crate::conformance::draft_store(async || MemoryLibrary::default()).await;
         crate::conformance::attribute_store(async || MemoryLibrary::default()).await;
     }
 }

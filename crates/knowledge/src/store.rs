@@ -46,8 +46,9 @@ pub struct Page<T> {
 /// # Contract
 /// - every call is one transaction: it happens as a whole or not at all;
 /// - what a call has written the next call reads;
-/// - deleting a file removes, in that transaction, its memberships, document, chunks and the vectors
-///   no other chunk uses, and appends `Removed` to the chunk log if it had chunks;
+/// - deleting a file removes, in that transaction, its memberships, document, draft and chunks, and
+///   appends `Removed` to the chunk log if it had chunks; vectors and space follow, see
+///   [`crate::DraftStore::clear_away`];
 /// - lists are ordered totally (ties by id, rising), so that slices neither repeat nor skip entries;
 /// - a change of a collection or of its members by hand sets its `updated_at`;
 /// - once an account has departed, inserting anything for it is `StoreError::Departed`, and lines of
@@ -102,6 +103,9 @@ pub trait LibraryStore: crate::AttributeStore {
     /// Forget every vector of every model. Chunks stay, and are without a vector until
     /// [`ChunkStore::add_vectors`] or a commit brings one.
     async fn forget_vectors(&self) -> Result<(), StoreError>;
+
+    /// Every file with its blob.
+    async fn blobs_of_files(&self) -> Result<Vec<(FileId, BlobHash)>, StoreError>;
 
     /// Whether any file has this blob.
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError>;
@@ -219,9 +223,10 @@ pub struct FileCommit {
 ///   `false` otherwise or if the file is gone; nothing has then changed;
 /// - `commit_file` replaces document and chunks, appends `Removed` for old chunks and `Added` for
 ///   new ones, and sets `Completed`, all in one transaction;
-/// - chunk numbers of one commit are consecutive and larger than all before, deleted ones included;
-/// - a vector is kept as long as a chunk has its hash, and no longer; [`ChunkStore::add_vectors`]
-///   passes over hashes that no chunk has;
+/// - chunk numbers of one commit are consecutive and were never given before;
+/// - a vector is kept as long as a chunk has its hash; when none has any more, it may be found until
+///   [`crate::DraftStore::clear_away`] has come to it. [`ChunkStore::add_vectors`] passes over hashes
+///   that no chunk has;
 /// - the log is ordered, has no gaps a reader could miss, and an entry is visible exactly when the
 ///   change it records is.
 #[async_trait]
@@ -281,6 +286,17 @@ pub trait ChunkStore: Send + Sync + 'static {
 
     /// Entries after `after`, in order, at most `limit`.
     async fn log_after(&self, after: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Forget what the log says up to and with `upto` of chunks that were gone by then: no reader that
+    /// has come that far needs it. The entry at `upto` itself stays, and so does the newest.
+    async fn compact_log(&self, _upto: Seq) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// How far the log was compacted: a reader that has not come that far must begin anew.
+    async fn log_floor(&self) -> Result<Seq, StoreError> {
+        Ok(Seq(0))
+    }
 
     /// The position of the newest entry, 0 if there is none.
     async fn last_seq(&self) -> Result<Seq, StoreError>;

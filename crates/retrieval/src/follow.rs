@@ -21,7 +21,7 @@ use crate::{
     lexical::{Analysed, Lexical, Mark, Storage, indexed_text},
     retriever::Inner,
     state::{Batch, Change, ReadChunk, State},
-    vector::{FlatVectors, VectorIndex},
+    vector::{FixedVectors, VectorIndex},
 };
 
 /// Log entries read at a time.
@@ -41,6 +41,9 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// How often the follower looks at the log when nothing asks.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Entries of the log after which it is compacted.
+const COMPACT_AFTER: u64 = 1_000;
 
 /// The longest wait after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -85,6 +88,12 @@ impl Inner {
             }
             if after >= target {
                 return Ok(());
+            }
+            let floor = self.chunks.log_floor().await?;
+            let came_to = if after == Seq(0) { mark.as_ref().map(|mark| mark.seq) } else { Some(after) };
+            if came_to.is_some_and(|seq| seq < floor) {
+                self.begin_anew("the chunk log was compacted beyond it").await?;
+                continue;
             }
             let entries = self.chunks.log_after(after, PAGE).await?;
             let Some(last) = entries.last() else { return Ok(()) };
@@ -239,6 +248,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Have the log forget what the index on disk does not need any more, from time to time.
+    async fn compact_log(&self) -> Result<()> {
+        let Some(folded) = self.state().lexical.mark().map(|mark| mark.seq) else { return Ok(()) };
+        if folded.0 >= self.chunks.log_floor().await?.0 + COMPACT_AFTER {
+            self.chunks.compact_log(folded).await?;
+            debug!(seq = folded.0, "Compacted the chunk log");
+        }
+        Ok(())
+    }
+
     /// Throw the index away and read the log from its beginning.
     async fn begin_anew(&self, reason: &'static str) -> Result<()> {
         warn!(reason, "The lexical index will be made anew from the chunk log");
@@ -271,7 +290,7 @@ impl Inner {
             let state = self.state();
             (state.seq, state.ranges())
         };
-        let mut vectors: Box<dyn VectorIndex> = Box::new(FlatVectors::default());
+        let mut vectors: Box<dyn VectorIndex> = Box::new(FixedVectors::default());
         for (_, range) in ranges {
             for read in slices(range) {
                 let chunks = self.chunks.chunks(read, Some(fingerprint)).await?;
@@ -313,6 +332,7 @@ impl Inner {
         if unfolded >= FOLD_AT || (unfolded > 0 && self.idle_for() >= IDLE) {
             // Questions go on reading the log and searching meanwhile.
             self.fold().await?;
+            self.compact_log().await?;
         }
         Ok(())
     }

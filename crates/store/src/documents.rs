@@ -19,20 +19,32 @@ pub(crate) fn by_file(tx: &mut Tx<'_>, file: &FileId) -> Result<Option<Document>
 
 /// Keep `document` as the file's only one.
 pub(crate) fn put(tx: &mut Tx<'_>, file: &FileId, document: &Document) -> Result<(), StoreError> {
-    let sections = document.sections.iter();
-    let sections = sections.map(|it| json!([it.start, it.end, it.page, it.page_label, it.title])).collect();
     tx.execute(
         "INSERT INTO documents (file_id, sections, metadata, text) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (file_id) DO UPDATE SET sections = excluded.sections, metadata = excluded.metadata, \
          text = excluded.text",
-        &[
-            file.into(),
-            Value::json(&serde_json::Value::Array(sections)),
-            Value::object(&document.metadata),
-            (&document.text).into(),
-        ],
+        &[file.into(), sections(document), Value::object(&document.metadata), (&document.text).into()],
     )
     .map(drop)
+}
+
+/// Have the text of a file's draft be the file's only one.
+pub(crate) fn put_draft(tx: &mut Tx<'_>, file: &FileId) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO documents (file_id, sections, metadata, text) \
+         SELECT file_id, sections, metadata, text FROM drafts WHERE file_id = ?1 \
+         ON CONFLICT (file_id) DO UPDATE SET sections = excluded.sections, metadata = excluded.metadata, \
+         text = excluded.text",
+        &[file.into()],
+    )
+    .map(drop)
+}
+
+/// A document's sections as they are kept.
+pub(crate) fn sections(document: &Document) -> Value<'static> {
+    let sections = document.sections.iter();
+    let sections = sections.map(|it| json!([it.start, it.end, it.page, it.page_label, it.title])).collect();
+    Value::json(&serde_json::Value::Array(sections))
 }
 
 type StoredSection = (usize, usize, Option<u32>, Option<String>, Option<String>);

@@ -13,7 +13,7 @@ use breezeway_knowledge::{
 use crate::{
     chunks,
     db::{Row, Tx, Value, unreadable},
-    departed, text, vectors,
+    departed, drafts, text,
 };
 
 /// What [`read`] reads.
@@ -189,8 +189,8 @@ pub(crate) fn delete(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<Vec<BlobHash>, S
     for id in ids {
         let Some(blob) = blob_of(tx, id)? else { continue };
         blobs.insert(blob);
-        let hashes = chunks::delete(tx, id)?;
-        vectors::delete_unused(tx, &hashes)?;
+        drafts::discard(tx, id)?;
+        chunks::bury(tx, id)?;
         // Document and memberships follow by their foreign keys.
         tx.execute("DELETE FROM files WHERE id = ?1", &[id.into()])?;
     }
@@ -205,6 +205,11 @@ pub(crate) fn delete(tx: &mut Tx<'_>, ids: &[FileId]) -> Result<Vec<BlobHash>, S
 
 fn blob_of(tx: &mut Tx<'_>, id: &FileId) -> Result<Option<BlobHash>, StoreError> {
     tx.query_opt("SELECT blob FROM files WHERE id = ?1", &[id.into()], |row| row.hash("blob").map(BlobHash))
+}
+
+/// Every file with its blob.
+pub(crate) fn blobs(tx: &mut Tx<'_>) -> Result<Vec<(FileId, BlobHash)>, StoreError> {
+    tx.query("SELECT id, blob FROM files", &[], |row| Ok((row.id("id")?, BlobHash(row.hash("blob")?))))
 }
 
 pub(crate) fn blob_in_use(tx: &mut Tx<'_>, blob: &BlobHash) -> Result<bool, StoreError> {
@@ -245,6 +250,15 @@ pub(crate) fn extend_claim(
         &[id.into(), attempt.into(), until.into()],
     )?;
     Ok(extended > 0)
+}
+
+/// Whether the file is being processed under this attempt.
+pub(crate) fn is_claimed(tx: &mut Tx<'_>, id: &FileId, attempt: u32) -> Result<bool, StoreError> {
+    tx.query_one(
+        "SELECT EXISTS (SELECT 1 FROM files WHERE id = ?1 AND attempt = ?2 AND state = 'processing') AS held",
+        &[id.into(), attempt.into()],
+        |row| row.bool("held"),
+    )
 }
 
 /// End a claim with success; `false` if it is lost.

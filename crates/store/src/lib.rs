@@ -14,6 +14,7 @@ mod chunks;
 mod collections;
 mod counters;
 mod documents;
+mod drafts;
 mod files;
 mod grants;
 mod groups;

@@ -7,6 +7,7 @@ mod attributes;
 mod audit;
 mod chats;
 mod chunks;
+mod drafts;
 mod ledger;
 mod library;
 mod responses;

@@ -10,9 +10,12 @@ use std::{
 use breezeway_core::{Lane, LaneError, StoreError};
 
 use crate::{
-    check,
+    check, chunks,
     db::{Pool, PoolConfig, Tx},
 };
+
+/// Chunks cleared away in one transaction.
+const CLEARED_AT_ONCE: u32 = 1000;
 
 /// Where the database is and how it is opened.
 #[derive(Clone, Debug)]
@@ -88,6 +91,31 @@ impl Store {
     /// database. Reads everything, so it is for tools, tests and the time after a crash.
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
         self.read("check the database", check::run).await
+    }
+
+    /// Repair what [`Store::check`] finds, as far as it can be: rows that belong to nothing are deleted,
+    /// files whose text is in disorder are processed again, a log that contradicts the chunks is written
+    /// anew. Answers what was found, in the words of the check. Whoever follows the log must be told by
+    /// nobody: an index that has read another log begins anew by itself.
+    ///
+    /// For a time in which nothing else is done: everything is in one transaction.
+    ///
+    /// # Errors
+    /// If the database cannot be read or written; nothing has changed then.
+    pub async fn repair(&self) -> Result<Vec<String>, StoreError> {
+        // What is to be cleared away would be found as it is, neither here nor there.
+        while !self.write("clear chunks away", |tx| chunks::clear_away(tx, CLEARED_AT_ONCE)).await? {}
+        self.write("repair the database", check::repair).await
+    }
+
+    /// Give unused pages of the file back to the disk. Takes as long as writing the whole file, and
+    /// nobody else writes meanwhile.
+    ///
+    /// # Errors
+    /// If there is no room for the copy that is made.
+    pub async fn shrink(&self) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        on(&self.write, "shrink the database", move || pool.vacuum()).await
     }
 
     pub(crate) async fn read<T, F>(&self, action: &'static str, work: F) -> Result<T, StoreError>

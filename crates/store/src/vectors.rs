@@ -93,7 +93,7 @@ fn is_used(tx: &mut Tx<'_>, hash: &ChunkHash) -> Result<bool, StoreError> {
 /// The files with chunks of this text, and from which to which.
 fn users(tx: &mut Tx<'_>, hash: &ChunkHash) -> Result<Vec<(FileId, ChunkRange)>, StoreError> {
     tx.query(
-        "SELECT file_id, min(id) AS first, max(id) AS last FROM chunks WHERE hash = ?1 GROUP BY file_id",
+        "SELECT file_id, min(id) AS first, max(id) AS last FROM living_chunks WHERE hash = ?1 GROUP BY file_id",
         &[Value::blob(&hash.0)],
         |row| {
             let (first, last) = (ChunkId(row.number("first")?), ChunkId(row.number("last")?));
@@ -103,7 +103,10 @@ fn users(tx: &mut Tx<'_>, hash: &ChunkHash) -> Result<Vec<(FileId, ChunkRange)>,
 }
 
 /// Delete those vectors of `hashes` that no chunk uses any more.
-pub(crate) fn delete_unused(tx: &mut Tx<'_>, hashes: &[ChunkHash]) -> Result<(), StoreError> {
+pub(crate) fn delete_unused(
+    tx: &mut Tx<'_>,
+    hashes: impl IntoIterator<Item = ChunkHash>,
+) -> Result<(), StoreError> {
     for hash in hashes {
         tx.execute(
             "DELETE FROM vectors WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM chunks WHERE hash = ?1)",

@@ -5,8 +5,8 @@ use breezeway_embedding::{Fingerprint, Vector};
 
 use super::{at, chunk, document, insert};
 use crate::{
-    ChunkHash, ChunkId, ChunkRange, ChunkStore, Claim, Document, File, FileCommit, FileState, LibraryStore,
-    LogEntry, LogOp, NewChunk, Section, Seq,
+    ChunkHash, ChunkId, ChunkRange, ChunkStore, Claim, Document, DraftStore, File, FileCommit, FileState,
+    LibraryStore, LogEntry, LogOp, NewChunk, Section, Seq,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -16,7 +16,7 @@ const LEASE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// With the sentence that does not hold.
-pub async fn chunk_store<S: LibraryStore + ChunkStore>(fresh: impl AsyncFn() -> S) {
+pub async fn chunk_store<S: LibraryStore + ChunkStore + DraftStore>(fresh: impl AsyncFn() -> S) {
     a_pending_file_is_claimed_once_and_oldest_first(&fresh().await).await;
     a_lease_that_runs_out_gives_the_file_to_another(&fresh().await).await;
     a_failed_file_waits_for_its_retry_or_for_good(&fresh().await).await;
@@ -31,15 +31,15 @@ pub async fn chunk_store<S: LibraryStore + ChunkStore>(fresh: impl AsyncFn() -> 
     the_log_is_read_in_pieces(&fresh().await).await;
 }
 
-fn model() -> Fingerprint {
+pub(super) fn model() -> Fingerprint {
     Fingerprint::new("conformance-2")
 }
 
-fn vector(angle: f32) -> Vector {
+pub(super) fn vector(angle: f32) -> Vector {
     Vector::normalized(vec![angle.cos(), angle.sin()]).expect("finite")
 }
 
-async fn claim<S: ChunkStore>(store: &S, seconds: i64) -> Option<Claim> {
+pub(super) async fn claim<S: ChunkStore>(store: &S, seconds: i64) -> Option<Claim> {
     store.claim_pending(at(seconds), LEASE).await.expect("asked")
 }
 
@@ -57,7 +57,7 @@ fn commit(claim: &Claim, texts: &[&str], vectors: &[(&str, f32)]) -> FileCommit 
 }
 
 /// Insert a file and make it searchable.
-async fn committed<S: LibraryStore + ChunkStore>(
+pub(super) async fn committed<S: LibraryStore + ChunkStore>(
     store: &S,
     number: u8,
     texts: &[&str],
@@ -70,16 +70,21 @@ async fn committed<S: LibraryStore + ChunkStore>(
     file
 }
 
-async fn log<S: ChunkStore>(store: &S) -> Vec<LogEntry> {
+pub(super) async fn log<S: ChunkStore>(store: &S) -> Vec<LogEntry> {
     store.log_after(Seq(0), 1000).await.expect("read")
 }
 
-async fn texts<S: ChunkStore>(store: &S, range: ChunkRange) -> Vec<String> {
+pub(super) async fn texts<S: ChunkStore>(store: &S, range: ChunkRange) -> Vec<String> {
     let chunks = store.chunks(range, None).await.expect("read");
     chunks.into_iter().map(|stored| stored.chunk.text).collect()
 }
 
-fn everything() -> ChunkRange {
+/// Give back the space of what is gone, in small pieces.
+pub(super) async fn clear_away<S: DraftStore>(store: &S) {
+    while !store.clear_away(1).await.expect("cleared") {}
+}
+
+pub(super) fn everything() -> ChunkRange {
     ChunkRange { first: ChunkId(0), last: ChunkId(u32::MAX) }
 }
 
@@ -258,7 +263,7 @@ async fn a_stale_commit_changes_nothing<S: LibraryStore + ChunkStore>(store: &S)
     assert!(!store.extend_claim(&file.id, 1, at(11), LEASE).await.expect("asked"), "the claim is lost");
 }
 
-async fn a_second_commit_replaces_the_first<S: LibraryStore + ChunkStore>(store: &S) {
+async fn a_second_commit_replaces_the_first<S: LibraryStore + ChunkStore + DraftStore>(store: &S) {
     let file = committed(store, 1, &["one", "two"], &[("one", 0.1), ("two", 0.2)]).await;
     store.requeue_file(&file.id, at(200)).await.expect("requeued").expect("it exists");
     let claim = claim(store, 201).await.expect("it is pending");
@@ -277,6 +282,7 @@ async fn a_second_commit_replaces_the_first<S: LibraryStore + ChunkStore>(store:
     let vectors = store.chunks(everything(), Some(&model())).await.expect("read");
     let vectors: Vec<_> = vectors.into_iter().map(|stored| stored.vector).collect();
     assert_eq!(vectors, [Some(vector(0.1)), Some(vector(0.3)), None], "a vector already there is used again");
+    clear_away(store).await;
     let two = store.known_vectors(&model(), &[ChunkHash::of("two")]).await.expect("asked");
     assert!(two.is_empty(), "a vector is kept no longer than a chunk has its hash");
 
@@ -288,7 +294,9 @@ async fn a_second_commit_replaces_the_first<S: LibraryStore + ChunkStore>(store:
     assert_eq!(state(store, &file.id).await, FileState::Completed, "and completes the file");
 }
 
-async fn deleting_a_file_removes_its_chunks_and_says_so<S: LibraryStore + ChunkStore>(store: &S) {
+async fn deleting_a_file_removes_its_chunks_and_says_so<S: LibraryStore + ChunkStore + DraftStore>(
+    store: &S,
+) {
     let first = committed(store, 1, &["shared", "own"], &[("shared", 0.1), ("own", 0.2)]).await;
     let second = committed(store, 2, &["shared"], &[]).await;
     let silent = insert(store, "never processed.txt", 3, 3).await;
@@ -302,6 +310,7 @@ async fn deleting_a_file_removes_its_chunks_and_says_so<S: LibraryStore + ChunkS
     assert_eq!(removed.chunks, added[0].chunks, "the entry covers the chunks that are gone");
     assert_eq!(texts(store, added[0].chunks).await, Vec::<String>::new(), "the chunks are gone");
     assert_eq!(store.document(&first.id).await.expect("read"), None, "so is the document");
+    clear_away(store).await;
     let known = store.known_vectors(&model(), &["shared", "own"].map(ChunkHash::of)).await.expect("asked");
     assert_eq!(known.len(), 1, "and the vector no other chunk uses");
     let left = store.chunks(everything(), Some(&model())).await.expect("read");

@@ -10,13 +10,19 @@
 //! deletes. The gate is held for a rename and a row, never for a transfer, and it is fair: a stream
 //! of uploads does not keep a deletion waiting.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::{Library, not_empty};
 use crate::{BlobHash, BlobStream, Result, StoredBlob};
+
+/// Sentences of one kind at most.
+const FINDINGS: usize = 20;
 
 /// Shows that the gate is held; dropped when the row is written, or was not.
 pub(super) type Passage = Option<OwnedRwLockReadGuard<()>>;
@@ -51,6 +57,35 @@ impl Library {
             }
         }
         failed.map_or(Ok(forgotten), Err)
+    }
+
+    /// Compare blobs and files: one sentence for each blob that no file has, and for each file whose bytes
+    /// have vanished, a few of each at most. With `repair`, the former are deleted; bytes that have
+    /// vanished cannot be brought back, and such a file goes on to be found by its text.
+    ///
+    /// # Errors
+    /// If a store fails.
+    pub async fn check_blobs(&self, repair: bool) -> Result<Vec<String>> {
+        // Alone, so that no upload is between its blob and its row.
+        let alone = self.blob_gate.write().await;
+        let kept: HashSet<BlobHash> = self.blobs.list().await?.into_iter().collect();
+        let files = self.store.blobs_of_files().await?;
+        drop(alone);
+
+        let used: HashSet<BlobHash> = files.iter().map(|(_, blob)| *blob).collect();
+        let mut unused: Vec<BlobHash> = kept.difference(&used).copied().collect();
+        unused.sort();
+        let mut vanished = files.iter().filter(|(_, blob)| !kept.contains(blob));
+        let vanished = vanished
+            .by_ref()
+            .take(FINDINGS)
+            .map(|(file, _)| format!("the bytes of file `{file}` have vanished"));
+        let mut findings: Vec<String> = vanished.collect();
+        findings.extend(unused.iter().take(FINDINGS).map(|blob| format!("no file has the bytes `{blob}`")));
+        if repair {
+            self.forget_unused(&unused).await?;
+        }
+        Ok(findings)
     }
 
     async fn forget_if_unused(&self, blob: &BlobHash) -> Result<bool> {

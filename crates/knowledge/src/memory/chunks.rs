@@ -17,7 +17,7 @@ use crate::{
 
 impl State {
     /// The row of a file that is being processed under `attempt`.
-    fn claimed(&mut self, file: &FileId, attempt: u32) -> Option<&mut FileRow> {
+    pub(super) fn claimed(&mut self, file: &FileId, attempt: u32) -> Option<&mut FileRow> {
         self.files
             .get_mut(file)
             .filter(|row| row.attempt == attempt && row.file.state == FileState::Processing)

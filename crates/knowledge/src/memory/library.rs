@@ -132,6 +132,7 @@ impl LibraryStore for MemoryLibrary {
         let mut blobs = BTreeSet::new();
         for id in ids {
             state.remove_chunks(id);
+            state.drafts.remove(id);
             if let Some(row) = state.files.remove(id) {
                 blobs.insert(row.file.blob);
             }
@@ -146,6 +147,10 @@ impl LibraryStore for MemoryLibrary {
     async fn forget_vectors(&self) -> Result<(), StoreError> {
         self.state().vectors.clear();
         Ok(())
+    }
+
+    async fn blobs_of_files(&self) -> Result<Vec<(FileId, BlobHash)>, StoreError> {
+        Ok(self.state().files.values().map(|row| (row.file.id.clone(), row.file.blob)).collect())
     }
 
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError> {

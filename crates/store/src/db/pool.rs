@@ -89,6 +89,15 @@ impl Pool {
         transaction(&mut lock(&self.writer), TransactionBehavior::Immediate, action, work)
     }
 
+    /// Write the file anew without what was deleted.
+    pub(crate) fn vacuum(&self) -> Result<(), StoreError> {
+        let writer = lock(&self.writer);
+        let failed = |error| dialect::store_error("shrink the database", error);
+        writer.execute_batch("VACUUM").map_err(failed)?;
+        // The copy went through the log, which is as long as the file now.
+        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)
+    }
+
     fn reader(&self) -> Reader<'_> {
         let mut idle = lock(&self.readers);
         loop {

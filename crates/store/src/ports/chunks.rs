@@ -11,7 +11,7 @@ use breezeway_knowledge::{ChunkHash, ChunkRange, ChunkStore, Claim, FileCommit, 
 use crate::{
     Store, chunks,
     db::Tx,
-    documents, files, log,
+    documents, drafts, files, log,
     vectors::{self, Gains},
 };
 
@@ -22,7 +22,8 @@ fn commit(tx: &mut Tx<'_>, commit: &FileCommit, now: UnixTime) -> Result<bool, S
         return Ok(false);
     }
     documents::put(tx, file, &commit.document)?;
-    let former = chunks::delete(tx, file)?;
+    drafts::discard(tx, file)?;
+    chunks::bury(tx, file)?;
     // Vectors go in before the chunks: whoever has such a text now has been waiting for its vector
     // and is told by an entry of its own, while the new chunks come with theirs.
     let mut gains = Gains::default();
@@ -40,8 +41,6 @@ fn commit(tx: &mut Tx<'_>, commit: &FileCommit, now: UnixTime) -> Result<bool, S
     }
     chunks::insert(tx, file, &commit.chunks)?;
     gains.log(tx)?;
-    // Last, because a new chunk may have the text of a former one.
-    vectors::delete_unused(tx, &former)?;
     Ok(true)
 }
 
@@ -118,6 +117,23 @@ impl ChunkStore for Store {
 
     async fn log_after(&self, after: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.read("read the chunk log", move |tx| log::after(tx, after, limit)).await
+    }
+
+    async fn compact_log(&self, upto: Seq) -> Result<(), StoreError> {
+        let gone = self.read("read the chunk log", move |tx| log::compactable(tx, upto)).await?;
+        // In pieces: the floor goes up with the first, and a rest that a crash leaves does no harm.
+        let mut pieces: Vec<Vec<u64>> = gone.chunks(1000).map(<[u64]>::to_vec).collect();
+        if pieces.is_empty() {
+            pieces.push(Vec::new());
+        }
+        for seqs in pieces {
+            self.write("compact the chunk log", move |tx| log::forget(tx, upto, &seqs)).await?;
+        }
+        Ok(())
+    }
+
+    async fn log_floor(&self) -> Result<Seq, StoreError> {
+        self.read("read the chunk log", log::floor).await
     }
 
     async fn last_seq(&self) -> Result<Seq, StoreError> {

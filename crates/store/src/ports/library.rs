@@ -79,6 +79,10 @@ impl LibraryStore for Store {
         self.write("forget all vectors", |tx| tx.execute("DELETE FROM vectors", &[]).map(drop)).await
     }
 
+    async fn blobs_of_files(&self) -> Result<Vec<(FileId, BlobHash)>, StoreError> {
+        self.read("list blobs", files::blobs).await
+    }
+
     async fn blob_in_use(&self, blob: &BlobHash) -> Result<bool, StoreError> {
         let blob = *blob;
         self.read("look for a blob", move |tx| files::blob_in_use(tx, &blob)).await

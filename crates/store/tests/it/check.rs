@@ -1,9 +1,11 @@
 //! Each kind of damage is found, and nothing else is.
 
 use breezeway_core::Grants;
-use breezeway_knowledge::{LibraryStore, NewCollection};
+use breezeway_knowledge::{
+    ChunkStore, DraftStore, FileQuery, FileState, LibraryStore, LogOp, NewCollection, Seq,
+};
 
-use crate::support::{TempStore, at, committed, insert, raw};
+use crate::support::{EVERYTHING, TempStore, at, committed, insert, raw};
 
 /// A store with a bit of everything, damaged by `sql`; what the check says.
 async fn findings(sql: &str) -> Vec<String> {
@@ -44,7 +46,7 @@ async fn whatever_hangs_on_a_file_that_is_gone_is_found() {
     finds(&sql, "chunks belong to file `[first]`, which does not exist").await;
     finds(&sql, "a document belongs to file `[first]`, which does not exist").await;
     finds(&sql, "a membership names file `[first]`, which does not exist").await;
-    finds(&sql, "table `chunks` has a reference to nothing").await;
+    finds(&sql, "table `documents` has a reference to nothing").await;
 }
 
 #[tokio::test]
@@ -160,4 +162,103 @@ async fn chats_and_folders_are_looked_at_too() {
         "chat `talk` is in a folder that is not its owner's",
     )
     .await;
+}
+
+/// What is damaged by `sql`, repaired, and whether the files are searchable or on their way again.
+async fn repaired(sql: &str) {
+    let temp = TempStore::new().await;
+    let first = committed(&temp.store, "first", &[1, 2], &[1]).await;
+    committed(&temp.store, "second", &[2, 3], &[2, 3]).await;
+    insert(&temp.store, "pending", 9).await;
+    raw(&temp.path()).execute_batch(&sql.replace("[first]", first.as_str())).expect("the damage is done");
+    let before = temp.store.check().await.expect("checked");
+    assert!(!before.is_empty(), "{sql}");
+
+    let found = temp.store.repair().await.expect("repaired");
+
+    assert_eq!(temp.store.check().await.expect("checked"), [""; 0], "{sql}");
+    assert!(!found.is_empty(), "{sql}");
+    assert_eq!(temp.store.repair().await.expect("asked"), [""; 0], "nothing is repaired twice");
+    let files = temp.store.files(&FileQuery::default()).await.expect("listed").items;
+    for file in files.iter().filter(|file| file.state == FileState::Completed) {
+        assert!(temp.store.document(&file.id).await.expect("read").is_some(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn damage_is_repaired() {
+    for sql in [
+        "DELETE FROM files WHERE id = '[first]'",
+        "DELETE FROM documents WHERE file_id = '[first]'",
+        "UPDATE files SET due_at = NULL WHERE state = 'pending'",
+        "INSERT INTO vectors VALUES (zeroblob(32), 'test-2', zeroblob(8))",
+        "UPDATE chunks SET ordinal = 7 WHERE id = 2",
+        "UPDATE chunks SET id = 77 WHERE id = 2",
+        "DELETE FROM chunks WHERE file_id = '[first]'",
+        "DELETE FROM chunk_log WHERE file_id = '[first]'",
+        "DELETE FROM chunk_log",
+        "UPDATE counters SET last = 99 WHERE name = 'log'",
+        "UPDATE chunk_log SET op = 'removed'",
+        "INSERT INTO hidden_chunks VALUES (1, 2, '[first]', 'unborn')",
+        "INSERT INTO collection_files VALUES ('nowhere', '[first]', 1)",
+        "INSERT INTO grants VALUES ('collection', 'nowhere', 'everyone', '', 'read')",
+    ] {
+        repaired(sql).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shrunk_database_is_as_it_was_and_smaller() {
+    let temp = TempStore::new().await;
+    let mut files = Vec::new();
+    for index in 0..20 {
+        let texts: Vec<u8> = (index..index + 200).collect();
+        files.push(committed(&temp.store, "a file", &texts, &texts).await);
+    }
+    let kept = files.pop().expect("there are some");
+    temp.store.delete_files(&files).await.expect("deleted");
+    while !temp.store.clear_away(1000).await.expect("cleared") {}
+    let chunks = temp.store.chunks(EVERYTHING, None).await.expect("read");
+    temp.store.shrink().await.expect("shrunk");
+    let large = std::fs::metadata(temp.path()).expect("it is there").len();
+
+    assert_eq!(temp.store.chunks(EVERYTHING, None).await.expect("read"), chunks);
+    assert!(chunks.iter().all(|chunk| chunk.file == kept) && !chunks.is_empty());
+    assert_eq!(temp.store.check().await.expect("checked"), [""; 0]);
+    assert!(large < 2 << 20, "{large} bytes");
+}
+
+#[tokio::test]
+async fn a_compacted_log_says_what_there_is() {
+    let temp = TempStore::new().await;
+    let mut files = Vec::new();
+    for index in 0..6 {
+        files.push(committed(&temp.store, "a file", &[index, index + 1], &[index]).await);
+    }
+    temp.store.delete_files(&files[..4]).await.expect("deleted");
+    let upto = temp.store.last_seq().await.expect("read");
+    files.push(committed(&temp.store, "a later file", &[9], &[9]).await);
+    temp.store.delete_files(&files[4..5]).await.expect("deleted");
+    let newest = temp.store.last_seq().await.expect("read");
+
+    temp.store.compact_log(upto).await.expect("compacted");
+
+    let log = temp.store.log_after(Seq(0), 100).await.expect("read");
+    let left: Vec<_> = log.iter().map(|entry| (entry.seq > upto, entry.op, &entry.file)).collect();
+    assert_eq!(
+        left,
+        [
+            // Gone since, but not for a reader that has come to `upto`.
+            (false, LogOp::Added, &files[4]),
+            (false, LogOp::Added, &files[5]),
+            (false, LogOp::Removed, &files[3]),
+            (true, LogOp::Added, &files[6]),
+            (true, LogOp::Removed, &files[4]),
+        ],
+        "and the entry at `upto` itself"
+    );
+    assert_eq!(temp.store.log_floor().await.expect("read"), upto);
+    assert_eq!(temp.store.last_seq().await.expect("read"), newest);
+    while !temp.store.clear_away(1).await.expect("cleared") {}
+    assert_eq!(temp.store.check().await.expect("checked"), [""; 0]);
 }

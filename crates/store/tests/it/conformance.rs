@@ -43,6 +43,13 @@ async fn the_store_keeps_the_contract_of_the_model_store() {
 }
 
 #[tokio::test]
+async fn the_store_keeps_the_contract_of_the_draft_store() {
+    let stores = Stores::new();
+
+    breezeway_knowledge::conformance::draft_store(async || stores.fresh().await).await;
+}
+
+#[tokio::test]
 async fn the_store_keeps_the_contract_of_the_library_store() {
     let stores = Stores::new();
 

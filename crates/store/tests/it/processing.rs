@@ -2,7 +2,7 @@ use std::{collections::HashMap, time::Instant};
 
 use breezeway_embedding::{Fingerprint, Vector};
 use breezeway_knowledge::{
-    ChunkHash, ChunkRange, ChunkStore, FileCommit, FileState, LibraryStore, LogOp, NewChunk, Seq,
+    ChunkHash, ChunkRange, ChunkStore, DraftStore, FileCommit, FileState, LibraryStore, LogOp, NewChunk, Seq,
 };
 use tokio::task::JoinSet;
 
@@ -97,6 +97,7 @@ async fn a_vector_is_kept_for_chunks_only_and_as_long_as_they_are() {
         committed(&temp.store, "b.txt", &[2], &[]).await,
     );
     let known = async || {
+        while !temp.store.clear_away(1).await.expect("cleared") {}
         let hashes = [1, 2, 9].map(hash);
         let mut known: Vec<_> =
             temp.store.known_vectors(&model(), &hashes).await.expect("read").into_keys().collect();
@@ -131,6 +132,7 @@ async fn vectors_of_several_models_live_side_by_side_and_go_together() {
     };
     assert_eq!((of(&model()).await, of(&other).await), (Some(vector(1)), Some(wide)));
     temp.store.delete_files(&[file]).await.expect("deleted");
+    while !temp.store.clear_away(1).await.expect("cleared") {}
     let left: i64 =
         raw(&temp.path()).query_row("SELECT count(*) FROM vectors", [], |row| row.get(0)).expect("counted");
     assert_eq!(left, 0);
@@ -234,6 +236,7 @@ async fn a_deleted_text_is_in_no_byte_of_the_closed_database() {
     committed(&temp.store, "other.txt", &[1, 2], &[1]).await;
 
     temp.store.delete_files(&[file.id]).await.expect("deleted");
+    while !temp.store.clear_away(1000).await.expect("cleared") {}
 
     let path = temp.path();
     let folder = temp.close();

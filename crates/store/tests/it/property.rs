@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use breezeway_knowledge::{
-    ChunkHash, ChunkId, ChunkStore, Claim, FileQuery, FileState, LibraryStore, LogEntry, LogOp,
+    ChunkHash, ChunkId, ChunkStore, Claim, DraftStore, FileQuery, FileState, LibraryStore, LogEntry, LogOp,
     MemoryLibrary, NewFile, Seq, Slice,
 };
 use breezeway_store::Store;
@@ -142,6 +142,8 @@ async fn run(steps: Vec<Step>) {
                 store = open(&path).await;
             }
         }
+        // At once, because the memory library has nothing to clear away.
+        while !store.clear_away(2).await.expect("cleared") {}
         // An index that looks now and then, not after every change.
         if number % 3 == 0 {
             follow(&store, &mut index, &mut seen).await;
