@@ -74,6 +74,7 @@ fn config() -> AuthConfig {
         secret: "a long random text".into(),
         previous_secrets: Vec::new(),
         password: PasswordParams { memory_kib: 8, passes: 1 },
+        password_rule: None,
         settings: AuthSettings { permissions: permissions.into_tree(), ..AuthSettings::default() },
         persistent_settings: false,
         single_user: false,

@@ -1,10 +1,22 @@
 //! Compression of answers, where nobody waits for their next bytes.
 
-use http::{Response, header};
+use std::{
+    convert::Infallible,
+    future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use pin_project_lite::pin_project;
+use tower::{BoxError, Layer, Service, service_fn};
 use tower_http::{
     CompressionLevel,
-    compression::{CompressionLayer, predicate::Predicate},
+    compression::{Compression, predicate::Predicate},
 };
 
 /// Below this a compressed answer fits no fewer packets, and costs both sides their time.
@@ -29,10 +41,118 @@ const LEFT_ALONE: &[&str] = &[
     "video/",
 ];
 
+/// Makes [`Compressing`].
+#[derive(Clone, Copy, Debug)]
+pub struct CompressionLayer(Compressible);
+
 /// A layer that compresses with zstd, brotli or gzip, as the client prefers.
-pub fn compression(enabled: bool) -> CompressionLayer<Compressible> {
+pub fn compression(enabled: bool) -> CompressionLayer {
+    CompressionLayer(Compressible { enabled })
+}
+
+impl<S> Layer<S> for CompressionLayer {
+    type Service = Compressing<S>;
+
+    fn layer(&self, inner: S) -> Compressing<S> {
+        Compressing { inner, when: self.0 }
+    }
+}
+
+/// Compresses what is worth it.
+///
+/// The library's own service gives every answer a body with room for a compressor, a kilobyte that all
+/// layers above would move. Here only those that are compressed go through it.
+#[derive(Clone, Debug)]
+pub struct Compressing<S> {
+    inner: S,
+    when: Compressible,
+}
+
+impl<S, B, R> Service<Request<B>> for Compressing<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<Boxed>;
+    type Error = S::Error;
+    type Future = Compressed<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let accepted = request.headers().get_all(header::ACCEPT_ENCODING).iter().cloned().collect();
+        Compressed { answer: self.inner.call(request), accepted, when: self.when }
+    }
+}
+
+pin_project! {
+    /// An answer on its way to be compressed.
+    pub struct Compressed<F> {
+        #[pin]
+        answer: F,
+        accepted: Vec<HeaderValue>,
+        when: Compressible,
+    }
+}
+
+impl<F, R, E> Future for Compressed<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Output = Result<Response<Boxed>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(cx));
+        Poll::Ready(answer.map(|answer| match this.when.is_worth_it(&answer) {
+            true => compressed(answer.map(boxed), this.accepted),
+            false => answer.map(boxed),
+        }))
+    }
+}
+
+type Boxed = UnsyncBoxBody<Bytes, BoxError>;
+
+fn boxed<R>(body: R) -> Boxed
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// An answer as a client that accepts these encodings gets it.
+fn compressed(answer: Response<Boxed>, accepted: &[HeaderValue]) -> Response<Boxed> {
+    let mut request = Request::new(());
+    for encoding in accepted {
+        request.headers_mut().append(header::ACCEPT_ENCODING, encoding.clone());
+    }
+    let mut answer = Some(answer);
+    let here = service_fn(|_| {
+        future::ready(Ok::<_, Infallible>(answer.take().expect("a service that is called once")))
+    });
     // This runs on the threads that move bytes; the last percent of size is not worth their time.
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible { enabled })
+    let mut service = Compression::new(here).quality(CompressionLevel::Fastest).compress_when(Always);
+    let answer = service.call(request).now_or_never().expect("nothing here waits");
+    match answer {
+        Ok(answer) => answer.map(boxed),
+        Err(never) => match never {},
+    }
+}
+
+/// Whether an answer is worth it has been decided before.
+#[derive(Clone, Copy)]
+struct Always;
+
+impl Predicate for Always {
+    fn should_compress<B: Body>(&self, _: &Response<B>) -> bool {
+        true
+    }
 }
 
 /// Decides whether an answer is compressed: it is large enough, not compressed already, and of a
@@ -42,30 +162,31 @@ pub struct Compressible {
     enabled: bool,
 }
 
-impl Predicate for Compressible {
-    fn should_compress<B: Body>(&self, response: &Response<B>) -> bool {
+impl Compressible {
+    fn is_worth_it<B: Body>(self, response: &Response<B>) -> bool {
+        if !self.enabled {
+            return false;
+        }
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let length = response
             .body()
             .size_hint()
             .exact()
             .or_else(|| header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()));
+        if length.is_none_or(|length| length < MIN_BYTES) {
+            return false;
+        }
         let media_type = header(header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-        let worth_it = media_type.starts_with("image/svg+xml")
-            || !LEFT_ALONE.iter().any(|prefix| media_type.starts_with(prefix));
-        self.enabled && length.is_some_and(|length| length >= MIN_BYTES) && worth_it
+        media_type.starts_with("image/svg+xml")
+            || !LEFT_ALONE.iter().any(|prefix| media_type.starts_with(prefix))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use bytes::Bytes;
-    use http::Request;
     use http_body::Frame;
-    use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
-    use tower::{Layer, ServiceExt, service_fn};
+    use http_body_util::{Full, StreamBody};
+    use tower::ServiceExt;
 
     use super::*;
 

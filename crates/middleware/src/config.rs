@@ -13,6 +13,9 @@ pub struct MiddlewareConfig {
     pub compression: bool,
     /// Headers set on every answer that does not have them, by name and value.
     pub security_headers: Vec<(String, String)>,
+    /// Addresses and networks (`10.0.0.0/8`) of the proxies in front, of which it is believed where a
+    /// request came from.
+    pub proxies: Vec<String>,
     /// Headers in which a proxy says whom it has signed in, if one does.
     pub trusted_headers: Option<TrustedHeaders>,
 }
@@ -25,6 +28,7 @@ impl Default for MiddlewareConfig {
             cors_origins: vec!["*".into()],
             compression: true,
             security_headers: vec![("x-content-type-options".into(), "nosniff".into())],
+            proxies: Vec::new(),
             trusted_headers: None,
         }
     }

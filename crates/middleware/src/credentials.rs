@@ -136,6 +136,12 @@ impl CredentialsLayer {
     }
 }
 
+/// The credential that a request came with, as [`Credentials`] found it: for who has let it through and
+/// wants to know more of it than the principal says. `None` as well if it cannot be read.
+pub fn credential<'a>(headers: &'a HeaderMap, api_key_header: &str) -> Option<&'a str> {
+    presented(headers, &api_key_header.parse().ok()?).ok()?
+}
+
 /// The credential to go by: the first one that is there, whether it is any good or not.
 ///
 /// Falling back to the next would let a page of the same site turn a bad token into a good cookie

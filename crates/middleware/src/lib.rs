@@ -23,7 +23,7 @@ pub use self::{
     compression::{Compressible, compression},
     config::{InvalidConfig, MiddlewareConfig},
     cors::cors,
-    credentials::{AuthRefusal, Credentials, CredentialsLayer},
+    credentials::{AuthRefusal, Credentials, CredentialsLayer, credential},
     origin::CrossSite,
     panic::{GuardedBody, PanicGuard, PanicGuardLayer},
     rates::{RateRefusal, Rates, RatesLayer},
@@ -32,5 +32,5 @@ pub use self::{
     stack::{Body, Stack, stack},
     timing::{Timing, TimingLayer},
     trace::{Trace, TraceLayer, TracedBody},
-    trusted::{FromProxy, PeerAddress, TrustedHeaders, Unclear},
+    trusted::{FromProxy, PeerAddress, Proxies, TrustedHeaders, Unclear},
 };

@@ -52,8 +52,6 @@ where
         // A preflight carries no credentials, so it is answered before they are looked for; an error
         // without these headers could not be read by the page that caused it.
         .layer(cors(&config.cors_origins)?)
-        // A body that may be compressed has room for a compressor's state: four layers would each move it.
-        .map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync))
         // Inside of CORS, which must see the final `vary`; outside of the guard, whose bodies it reads.
         .layer(compression(config.compression))
         // As far in as possible, so that a panic leaves as an ordinary answer through all the above.

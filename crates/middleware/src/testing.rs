@@ -62,6 +62,7 @@ pub(crate) async fn auth(single_user: bool) -> Auth {
         secret: "secret".into(),
         previous_secrets: Vec::new(),
         password: PasswordParams { memory_kib: 8, passes: 1 },
+        password_rule: None,
         settings: AuthSettings::default(),
         persistent_settings: false,
         single_user,

@@ -3,7 +3,11 @@
 //! Anybody can send a header. It is believed only of a peer that the operator has named, by the address
 //! of the connection itself: what a request says about where it came from is never asked.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use breezeway_auth::{Error, TrustedPerson};
 use breezeway_core::{Credential, Principal, Role};
@@ -51,7 +55,54 @@ struct Checked {
     name: Option<HeaderName>,
     groups: Option<HeaderName>,
     role: Option<HeaderName>,
-    proxies: Vec<Network>,
+    proxies: Proxies,
+}
+
+/// The proxies in front: whose word counts for where a request came from.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(Arc<[Network]>);
+
+impl Proxies {
+    /// Those with these addresses and in these networks (`10.0.0.0/8`).
+    ///
+    /// # Errors
+    /// If one is neither.
+    pub fn new(proxies: &[String]) -> Result<Self, InvalidConfig> {
+        proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// Where a request came from: the other end of its connection, or what proxies say who stands there.
+    ///
+    /// Each proxy puts the address it was called from at the end of `X-Forwarded-For`, so the list is read
+    /// from there, for as long as a proxy of ours has written it. What stands further to the front came
+    /// with the request, and may be anything.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let lists = headers.get_all("x-forwarded-for").iter().rev();
+        let mut told = lists.flat_map(|list| list.as_bytes().rsplit(|&byte| byte == b',')).take(MOST_HOPS);
+        while self.contains(client)
+            && let Some(before) = told.next().and_then(hop)
+        {
+            client = before;
+        }
+        client
+    }
+}
+
+/// Proxies in a row at most; a longer list is a visitor's.
+const MOST_HOPS: usize = 32;
+
+/// An address as proxies write it, some with the port.
+fn hop(text: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(text).ok()?.trim();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse().ok().or_else(with_port).or_else(in_brackets).map(|address: IpAddr| address.to_canonical())
 }
 
 impl Trust {
@@ -62,21 +113,19 @@ impl Trust {
         if headers.proxies.is_empty() {
             return Err(InvalidConfig::NoProxies);
         }
-        let proxies = headers.proxies.iter().map(|text| text.parse());
         Ok(Self(Arc::new(Checked {
             email: name(&headers.email)?,
             name: optional(&headers.name)?,
             groups: optional(&headers.groups)?,
             role: optional(&headers.role)?,
-            proxies: proxies.collect::<Result<_, _>>()?,
+            proxies: Proxies::new(&headers.proxies)?,
         })))
     }
 
     /// Whom a request says that its proxy has signed in, if it comes from one and says so.
     pub(crate) fn person<B>(&self, request: &Request<B>) -> Option<FromProxy> {
         let PeerAddress(peer) = request.extensions().get()?;
-        let peer = peer.to_canonical();
-        if !self.0.proxies.iter().any(|network| network.contains(peer)) {
+        if !self.0.proxies.contains(*peer) {
             return None;
         }
         self.read(request.headers()).transpose().map(FromProxy)

@@ -112,3 +112,34 @@ fn headers_without_proxies_are_a_mistake() {
 
     assert_eq!(Trust::new(&headers).err(), Some(InvalidConfig::NoProxies));
 }
+
+#[test]
+fn the_client_is_the_last_that_no_proxy_of_ours_stands_at() {
+    let proxies = Proxies::new(&["10.1.0.0/16".into(), "::1".into()]).unwrap();
+    let check = |peer: &str, lists: &[&str], client: &str| {
+        let mut headers = HeaderMap::new();
+        for list in lists {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(list.as_bytes()).unwrap());
+        }
+        let found = proxies.client(peer.parse().unwrap(), &headers);
+        assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {lists:?}");
+    };
+
+    check("192.0.2.7", &[], "192.0.2.7");
+    check("192.0.2.7", &["198.51.100.1"], "192.0.2.7");
+    check("10.1.2.3", &[], "10.1.2.3");
+    check("10.1.2.3", &["198.51.100.1"], "198.51.100.1");
+    check("::ffff:10.1.2.3", &["198.51.100.1"], "198.51.100.1");
+    // What a visitor has sent stands in front of what the proxy has seen.
+    check("10.1.2.3", &["127.0.0.1, 198.51.100.1"], "198.51.100.1");
+    check("10.1.2.3", &["127.0.0.1", "198.51.100.1"], "198.51.100.1");
+    check("10.1.2.3", &["203.0.113.9, 198.51.100.1, 10.1.9.9,::1"], "198.51.100.1");
+    check("::1", &["10.1.9.9, 10.1.9.8"], "10.1.9.9");
+    check("10.1.2.3", &["203.0.113.9, unknown"], "10.1.2.3");
+    check("10.1.2.3", &["203.0.113.9, , 10.1.9.9"], "10.1.9.9");
+    check("10.1.2.3", &["198.51.100.1:4711"], "198.51.100.1");
+    check("10.1.2.3", &["[2001:db8::1]:4711"], "2001:db8::1");
+    check("10.1.2.3", &["[2001:db8::1]"], "2001:db8::1");
+    check("10.1.2.3", &[&"10.1.1.1,".repeat(100)], "10.1.2.3");
+    check("10.1.2.3", &["\u{e9}"], "10.1.2.3");
+}
