@@ -22,7 +22,7 @@ use breezeway::{
         chat::QueryGeneration,
         core::Secret,
         embedding_fastembed::{DEFAULT_MODEL, FetchConfig, RuntimeArchive},
-        ingest::Extraction,
+        ingest::{Extraction, chunk::Measure},
         registry::{BadOption, Connection, ConnectionKind},
         retrieval::Leg,
         upstream::EmbedderConfig,
@@ -327,6 +327,9 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
     gateway.library.allowed_extensions = words(source.text("RAG_ALLOWED_FILE_EXTENSIONS").as_deref(), ',')
         .into_iter()
         .map(|extension| extension.trim_start_matches('.').to_lowercase())
+    let splitter = source.text_or("RAG_TEXT_SPLITTER", "");
+    chunks.measure = Measure::named(&splitter)
+        .with_context(|| format!("`RAG_TEXT_SPLITTER` is `{splitter}`; use `character` or `token`"))?;
         .collect();
     let program = std::env::current_exe().context("the path of this program is unknown")?;
     gateway.extraction = Extraction::Child { program, arguments: vec!["extract-worker".into()] };

@@ -102,6 +102,11 @@ impl EmbeddingModel for Lazy {
         false
     }
 
+    fn token_ends(&self, text: &str) -> Option<Vec<usize>> {
+        // Before its first text there is no tokenizer yet, and an estimate does.
+        self.loaded.get()?.token_ends(text)
+    }
+
     async fn embed(&self, purpose: Purpose, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
         let load = || FastembedModel::load(self.files.clone(), self.options, self.lane.clone());
         let model = self.loaded.get_or_try_init(load).await.map_err(|error| match error {

@@ -52,9 +52,13 @@ pub struct FastembedModel {
     fingerprint: Fingerprint,
     dimensions: Option<usize>,
     queue: Arc<Queue<TextEmbedding>>,
+    tokens: Tokens,
     sessions: usize,
     batch: usize,
 }
+
+/// Tells where the tokens of a text end; `None` if the tokenizer fails on it.
+type Tokens = Arc<dyn Fn(&str) -> Option<Vec<usize>> + Send + Sync>;
 
 impl FastembedModel {
     /// Load a model and let it answer once. It keeps `lane` for itself: jobs of others on the same
@@ -65,6 +69,7 @@ impl FastembedModel {
     pub async fn load(files: ModelFiles, options: ModelOptions, lane: Lane) -> Result<Arc<Self>, LoadError> {
         let folder = files.folder.clone();
         let (fingerprint, sessions) = lane.run(move || open(&files, options)).await??;
+        let tokens = sessions.first().map_or_else(no_tokens, tokens_of);
         let queue = Queue::new(lane, sessions, |session: &mut TextEmbedding, texts: &[String]| {
             session.embed(texts, None).map_err(|error| EmbedError::Model(error.into()))
         });
@@ -72,6 +77,7 @@ impl FastembedModel {
             fingerprint,
             dimensions: None,
             queue: Arc::new(queue),
+            tokens,
             sessions: options.sessions.max(1),
             batch: options.batch.max(1),
         };
@@ -83,6 +89,23 @@ impl FastembedModel {
         let dimensions = first.ok_or(LoadError::NoVectors(folder))?.dimensions();
         Ok(Arc::new(Self { dimensions: Some(dimensions), ..model }))
     }
+}
+
+fn no_tokens() -> Tokens {
+    Arc::new(|_| None)
+}
+
+/// The tokenizer of a session, without what it does for the model: cutting and filling up.
+fn tokens_of(session: &TextEmbedding) -> Tokens {
+    let mut tokenizer = session.tokenizer.clone();
+    tokenizer.with_padding(None);
+    if tokenizer.with_truncation(None).is_err() {
+        return no_tokens();
+    }
+    Arc::new(move |text| {
+        let encoding = tokenizer.encode(text, false).ok()?;
+        Some(encoding.get_offsets().iter().map(|(_, end)| *end).collect())
+    })
 }
 
 /// Open the sessions of a model. Nothing of the runtime is touched before its library is known to be
@@ -173,6 +196,10 @@ impl EmbeddingModel for FastembedModel {
 
     fn is_multilingual(&self) -> bool {
         false
+    }
+
+    fn token_ends(&self, text: &str) -> Option<Vec<usize>> {
+        (self.tokens)(text)
     }
 
     async fn embed(&self, purpose: Purpose, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {

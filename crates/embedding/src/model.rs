@@ -59,6 +59,15 @@ pub trait EmbeddingModel: Send + Sync + 'static {
     /// other scripts.
     fn is_multilingual(&self) -> bool;
 
+    /// Where the tokens of `text` end, as rising byte offsets into it; `None` if the model's tokenizer
+    /// is not at hand. What it leaves out (white space, what it does not know) belongs to no token.
+    ///
+    /// Takes a while for long texts: work for a lane. Whoever wraps a model hands this on.
+    fn token_ends(&self, text: &str) -> Option<Vec<usize>> {
+        let _ = text;
+        None
+    }
+
     /// Embed `texts`. The caller cuts large work into calls of at most a few dozen texts.
     async fn embed(&self, purpose: Purpose, texts: &[&str]) -> Result<Vec<Vector>, EmbedError>;
 }

@@ -4,6 +4,7 @@
 //! that only Open WebUI has. The latter have one value, and wanting another is refused: accepted and
 //! forgotten it would look as if it were in force.
 
+use breezeway_ingest::chunk::Measure;
 use breezeway_retrieval::Leg;
 use serde_json::{Map, Value, json};
 
@@ -42,7 +43,7 @@ const DEFAULT_WORDS: f32 = 0.5;
 const MEGABYTE: u64 = 1 << 20;
 
 /// Settings that have one value here, and that value.
-fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 26] {
+fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 25] {
     [
         ("BYPASS_EMBEDDING_AND_RETRIEVAL", settings.bypass.into()),
         ("ENABLE_RAG_HYBRID_SEARCH_ENRICHED_TEXTS", false.into()),
@@ -62,7 +63,6 @@ fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 26] {
         ("DOCUMENT_INTELLIGENCE_KEY", "".into()),
         ("MISTRAL_OCR_API_KEY", "".into()),
         ("DATALAB_MARKER_API_KEY", "".into()),
-        ("TEXT_SPLITTER", "".into()),
         ("FILE_MAX_COUNT", Value::Null),
         ("FILE_IMAGE_COMPRESSION_WIDTH", Value::Null),
         ("FILE_IMAGE_COMPRESSION_HEIGHT", Value::Null),
@@ -88,6 +88,7 @@ pub fn retrieval_config(settings: &RetrievalSettings) -> Map<String, Value> {
         ("RELEVANCE_THRESHOLD", rounded(rag.relevance_threshold)),
         ("ENABLE_RAG_HYBRID_SEARCH", (rag.legs == Leg::Both).into()),
         ("HYBRID_BM25_WEIGHT", rounded(words)),
+        ("TEXT_SPLITTER", settings.chunks.measure.name().into()),
         ("CHUNK_SIZE", settings.chunks.size.into()),
         ("CHUNK_OVERLAP", settings.chunks.overlap.into()),
         ("CHUNK_MIN_SIZE_TARGET", settings.chunks.min_size.into()),
@@ -120,6 +121,10 @@ pub fn changed(settings: &RetrievalSettings, change: &Map<String, Value>) -> Res
                 // Who sends back what was shown does not mean to leave the default.
                 let is_shown = next.rag.dense_weight.is_none() && words == DEFAULT_WORDS;
                 next.rag.dense_weight = if is_shown { None } else { Some(1.0 - words) };
+            }
+            "TEXT_SPLITTER" => {
+                let measure = value.as_str().and_then(Measure::named);
+                next.chunks.measure = measure.ok_or_else(|| wrong(name, "`character` or `token`"))?;
             }
             "CHUNK_SIZE" => next.chunks.size = number(name, value, 1, LONGEST_CHUNK)?,
             "CHUNK_OVERLAP" => next.chunks.overlap = number(name, value, 0, LONGEST_CHUNK)?,
@@ -288,6 +293,7 @@ mod tests {
             ("ENABLE_RAG_HYBRID_SEARCH", json!(false)),
             ("HYBRID_BM25_WEIGHT", json!(0.3)),
             ("CHUNK_SIZE", json!(500)),
+            ("TEXT_SPLITTER", json!("token")),
             ("CHUNK_OVERLAP", json!(20)),
             ("CHUNK_MIN_SIZE_TARGET", json!(10)),
             ("ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER", json!(false)),
@@ -350,7 +356,6 @@ mod tests {
     fn what_would_have_no_effect_is_refused_by_name() {
         for (name, value) in [
             ("RAG_RERANKING_MODEL", json!("a/cross-encoder")),
-            ("TEXT_SPLITTER", json!("token")),
             ("CONTENT_EXTRACTION_ENGINE", json!("tika")),
             ("FILE_MAX_COUNT", json!(3)),
             ("BYPASS_EMBEDDING_AND_RETRIEVAL", json!(true)),

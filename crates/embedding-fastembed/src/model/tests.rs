@@ -51,6 +51,18 @@ async fn a_text_is_read_up_to_its_256th_token_whatever_its_size() {
     assert!(vectors[0].cosine(&vectors[3]) < 0.999, "what precedes is");
 }
 
+#[tokio::test]
+async fn the_tokens_of_a_text_of_any_length_are_told() {
+    let model = model().await;
+    let text = "Trams, naïve ones. ".repeat(400);
+
+    let ends = model.token_ends(&text).expect("a tokenizer");
+
+    let first: Vec<&str> = ends.iter().take(5).map(|&end| &text[..end]).collect();
+    assert_eq!(first, ["Tram", "Trams", "Trams,", "Trams, naïve", "Trams, naïve ones"]);
+    assert_eq!(ends.len(), 6 * 400);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sessions_answer_like_one() {
     let files = test_model::files().await;

@@ -8,9 +8,13 @@ use std::ops::Range;
 
 use unicode_segmentation::GraphemeCursor;
 
+use super::{TextKind, ruler::Ruler};
+
 /// Cuts one block of text.
 pub(super) struct Cutter<'a> {
     text: &'a str,
+    ruler: Ruler<'a>,
+    is_code: bool,
     size: usize,
     overlap: usize,
     /// Where the next chunk begins.
@@ -30,21 +34,23 @@ enum Break {
 }
 
 impl<'a> Cutter<'a> {
-    pub(super) fn new(text: &'a str, size: usize, overlap: usize) -> Self {
+    pub(super) fn new(ruler: Ruler<'a>, size: usize, overlap: usize, kind: TextKind) -> Self {
         let size = size.max(1);
         // Without white space at the end, reaching the end is one comparison.
-        Self { text: text.trim_end(), size, overlap: overlap.min(size / 2), position: 0, covered: 0 }
+        let text = ruler.text().trim_end();
+        let ruler = ruler.part(0, text.len());
+        let is_code = kind == TextKind::Code;
+        Self { text, ruler, is_code, size, overlap: overlap.min(size / 2), position: 0, covered: 0 }
     }
 
-    /// Byte offset that is `count` characters after `from`; the end of the text if it comes first.
+    /// Byte offset that is `count` units after `from`; the end of the text if it comes first.
     fn after(&self, from: usize, count: usize) -> usize {
-        self.text[from..].char_indices().nth(count).map_or(self.text.len(), |(offset, _)| from + offset)
+        self.ruler.after(from, count)
     }
 
-    /// Byte offset that is `count` characters before `from`, not before `floor`.
+    /// Byte offset that is `count` units before `from`, not before `floor`.
     fn before(&self, from: usize, count: usize, floor: usize) -> usize {
-        let Some(last) = count.checked_sub(1) else { return from };
-        self.text[floor..from].char_indices().rev().nth(last).map_or(floor, |(offset, _)| floor + offset)
+        if count == 0 { from } else { self.ruler.before(from, count, floor) }
     }
 
     /// Whether `at` does not divide what a reader takes for one sign. `from` is where such a sign
@@ -86,7 +92,7 @@ impl<'a> Cutter<'a> {
         for (offset, sign) in self.text[half..limit].char_indices().rev() {
             let at = half + offset + sign.len_utf8();
             let before = self.text[..half + offset].chars().next_back();
-            if let Some(kind) = break_after(before, sign, after)
+            if let Some(kind) = self.break_after(before, sign, after)
                 && best.is_none_or(|(_, found)| kind > found)
                 && self.divides_nothing(start, at)
             {
@@ -113,6 +119,10 @@ impl<'a> Cutter<'a> {
         }
     }
 
+    fn break_after(&self, before: Option<char>, sign: char, after: Option<char>) -> Option<Break> {
+        if self.is_code { break_in_code(before, sign, after) } else { break_in_text(before, sign, after) }
+    }
+
     /// Where the chunk after `start..cut` begins: at the first break in reach that is no shallower
     /// than the one that ended it.
     fn next_start(&self, start: usize, cut: usize, kind: Break) -> usize {
@@ -131,7 +141,7 @@ impl<'a> Cutter<'a> {
         for (offset, sign) in self.text[earliest..cut].char_indices() {
             let at = earliest + offset;
             if let Some(last) = before
-                && break_after(previous, last, Some(sign)).is_some_and(|found| found >= kind)
+                && self.break_after(previous, last, Some(sign)).is_some_and(|found| found >= kind)
                 && !sign.is_whitespace()
                 && self.divides_nothing(start, at)
             {
@@ -144,8 +154,22 @@ impl<'a> Cutter<'a> {
     }
 }
 
+/// The break between `sign` and `after` in code. What begins a line at its very start is not inside
+/// of anything, so functions stay whole where they fit.
+fn break_in_code(before: Option<char>, sign: char, after: Option<char>) -> Option<Break> {
+    let is_outside = after.is_some_and(|next| !next.is_whitespace() && !matches!(next, '}' | ')' | ']'));
+    match sign {
+        '\n' if before == Some('\n') && is_outside => Some(Break::Paragraph),
+        '\n' if before == Some('\n') => Some(Break::Line),
+        '\n' if matches!(before, Some('}' | ';')) && is_outside => Some(Break::Line),
+        '\n' => Some(Break::Sentence),
+        sign if sign.is_whitespace() => Some(Break::Word),
+        _ => None,
+    }
+}
+
 /// The break between `sign` and `after`, if there is one.
-fn break_after(before: Option<char>, sign: char, after: Option<char>) -> Option<Break> {
+fn break_in_text(before: Option<char>, sign: char, after: Option<char>) -> Option<Break> {
     match sign {
         '\n' if before == Some('\n') => Some(Break::Paragraph),
         '\n' => Some(Break::Line),

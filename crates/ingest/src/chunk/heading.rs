@@ -33,6 +33,13 @@ pub(super) fn blocks(document: &Document, by_heading: bool) -> Vec<Block> {
     let mut headings: Arc<[String]> = Arc::default();
     let mut blocks = Vec::new();
     for (section, (start, end, page)) in sections(document).into_iter().enumerate() {
+        let title = document.sections.get(section).and_then(|section| section.title.as_deref());
+        if let Some(title) = title {
+            // A sheet, a slide or a file begins anew; a page goes on with what was before it.
+            path.clear();
+            path.push((0, title.chars().take(LONGEST_TITLE).collect()));
+            headings = names(&path);
+        }
         if !by_heading {
             blocks.push(Block { start, end, section, page, headings: headings.clone() });
             continue;
@@ -67,14 +74,21 @@ pub(super) fn blocks(document: &Document, by_heading: bool) -> Vec<Block> {
                 path.pop();
             }
             path.push((level, title));
-            headings =
-                path.iter().map(|(_, title)| title.clone()).filter(|title| !title.is_empty()).collect();
+            headings = names(&path);
         }
         if end > open {
             blocks.push(Block { start: open, end, section, page, headings: headings.clone() });
         }
     }
     blocks
+}
+
+/// The headings of a path; a slide's first one only repeats its title.
+fn names(path: &[(usize, String)]) -> Arc<[String]> {
+    let mut names: Vec<String> = path.iter().map(|(_, title)| title.clone()).collect();
+    names.retain(|name| !name.is_empty());
+    names.dedup();
+    names.into()
 }
 
 /// The document's sections as far as they are sound: in order, and cut between characters.

@@ -116,9 +116,69 @@ fn sections_are_never_crossed() {
 fn short_chunks_join_their_neighbours_as_far_as_they_fit() {
     let text = "# A\none\n# B\ntwo\n# C\nthree and some more words";
 
-    let merged = texts(text, &ChunkPlan { size: 30, min_size: 10, overlap: 0, by_heading: true });
+    let merged = texts(text, &ChunkPlan { size: 30, min_size: 10, overlap: 0, ..ChunkPlan::default() });
 
     assert_eq!(merged, ["# A\none\n# B\ntwo", "# C\nthree and some more words"]);
+}
+
+#[test]
+fn a_title_of_a_section_is_above_its_headings() {
+    let mut sheets = document("[a.md]\n\n# Trams\none\n\n## Boats\n\ntwo\n\nthree");
+    let section = |start, end, title: Option<&str>| Section {
+        start,
+        end,
+        page: None,
+        page_label: None,
+        title: title.map(str::to_owned),
+    };
+    sheets.sections =
+        vec![section(0, 21, Some("a.md")), section(21, 36, Some("Boats")), section(36, 41, None)];
+
+    let found = cut(&sheets, TextKind::Prose, &ChunkPlan::default());
+
+    let found: Vec<_> = found.iter().map(|chunk| (chunk.text.as_str(), chunk.headings.join("/"))).collect();
+    assert_eq!(
+        found,
+        [
+            ("[a.md]", "a.md".to_owned()),
+            ("# Trams\none", "a.md/Trams".to_owned()),
+            ("## Boats\n\ntwo", "Boats".to_owned()),
+            ("three", "Boats".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn code_is_cut_between_what_stands_at_the_start_of_a_line() {
+    let text = "fn one() {\n    a();\n\n    b();\n}\n\nfn two() {\n    c();\n}\n";
+
+    let cut_as = |kind| -> Vec<String> {
+        cut(&document(text), kind, &plan(42, 0)).into_iter().map(|chunk| chunk.text).collect()
+    };
+
+    assert_eq!(cut_as(TextKind::Code), ["fn one() {\n    a();\n\n    b();\n}", "fn two() {\n    c();\n}"]);
+}
+
+#[test]
+fn sizes_can_be_counted_in_tokens() {
+    let by_words = |text: &str| -> Vec<usize> {
+        text.char_indices().filter(|(_, sign)| *sign == ' ').map(|(at, _)| at).chain([text.len()]).collect()
+    };
+    let plan = ChunkPlan { size: 4, overlap: 2, measure: Measure::Tokens, ..ChunkPlan::default() };
+
+    let found = cut_by_tokens(&document("one two six ten ace oak"), TextKind::Prose, &plan, &by_words);
+
+    let found: Vec<&str> = found.iter().map(|chunk| chunk.text.as_str()).collect();
+    assert_eq!(found, ["one two six ten", "six ten ace oak"]);
+}
+
+#[test]
+fn an_estimate_of_tokens_is_near_what_models_count() {
+    for (text, tokens) in
+        [("", 0), ("the cat", 2), ("internationalization", 4), ("12345", 2), ("a, b.", 4), ("日本語", 3)]
+    {
+        assert_eq!(estimated_tokens(text).len(), tokens, "{text}");
+    }
 }
 
 #[test]
@@ -165,17 +225,25 @@ proptest! {
     #[test]
     fn chunks_are_slices_in_order_within_the_size_and_lose_nothing(
         text in awkward(), size in 0_usize..60, overlap in 0_usize..70, min_size in 0_usize..40, by_heading: bool,
+        tokens: bool, kind in prop::sample::select(vec![TextKind::Prose, TextKind::Code, TextKind::Data]),
     ) {
-        let plan = ChunkPlan { size, overlap, min_size, by_heading };
+        let measure = if tokens { Measure::Tokens } else { Measure::Characters };
+        let plan = ChunkPlan { size, overlap, min_size, by_heading, measure };
 
-        let found = cut(&document(&text), TextKind::Prose, &plan);
+        let found = cut(&document(&text), kind, &plan);
+        let ends = estimated_tokens(&text);
 
         let mut covered = 0;
         let mut last_start = None;
         for chunk in &found {
             prop_assert_eq!(&chunk.text, &text[chunk.start..chunk.end]);
             prop_assert!(!chunk.text.trim().is_empty());
-            prop_assert!(chunk.text.chars().count() <= size.max(1));
+            let length = if tokens {
+                ends.iter().filter(|&&end| chunk.start < end && end < chunk.end).count() + 1
+            } else {
+                chunk.text.chars().count()
+            };
+            prop_assert!(length <= size.max(1), "{length}");
             prop_assert!(last_start.is_none_or(|last| chunk.start > last));
             prop_assert!(chunk.end > covered, "every chunk brings something new");
             if chunk.start > covered {

@@ -305,7 +305,7 @@ async fn a_new_plan_counts_for_texts_cut_from_now_on() {
     let before = town.upload("before.txt", "one two three four").await;
     town.work_until(async || town.state(&before).await.is_final()).await;
 
-    town.ingestor.set_plan(ChunkPlan { size: 10, overlap: 0, min_size: 0, by_heading: false });
+    town.ingestor.set_plan(ChunkPlan { size: 10, overlap: 0, by_heading: false, ..ChunkPlan::default() });
     let after = town.upload("after.txt", "five six seven eight").await;
     town.work_until(async || town.state(&after).await.is_final()).await;
 
