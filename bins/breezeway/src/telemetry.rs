@@ -2,6 +2,7 @@
 //! must not hold up requests, nor two of them each other.
 
 mod lines;
+mod plain;
 
 use std::io::IsTerminal;
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use tracing_subscriber::{EnvFilter, fmt};
 
 pub(crate) use self::lines::Flushing;
+use self::plain::Plain;
 
 /// What the crates below say of themselves concerns only those who ask for it by name: some of it
 /// repeats what they carry, and that is secret.
@@ -26,7 +28,8 @@ pub(crate) fn install(level: &str, json: bool) -> Result<Flushing> {
     // A second subscriber is refused; that can only be a test's own.
     let _ = match json {
         true => lines.json().try_init(),
-        false => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        false if std::io::stderr().is_terminal() => lines.try_init(),
+        false => lines.event_format(Plain).fmt_fields(Plain).try_init(),
     };
     Ok(flushing)
 }

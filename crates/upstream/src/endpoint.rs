@@ -11,6 +11,7 @@ use http::{
         AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING,
         UPGRADE, USER_AGENT,
     },
+    uri::{self, Authority, PathAndQuery, Scheme},
 };
 
 use crate::{RequestBody, empty_body, full_body};
@@ -22,6 +23,10 @@ const HOP: [HeaderName; 7] = [HOST, CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRA
 #[derive(Clone)]
 pub struct Endpoint {
     base: String,
+    scheme: Scheme,
+    authority: Authority,
+    /// The base URL's path, without a slash at the end.
+    root: String,
     headers: HeaderMap,
 }
 
@@ -88,7 +93,14 @@ impl Endpoint {
         if uri.query().is_some() || base.contains('#') {
             return Err(bad(shown, "it has a query or fragment"));
         }
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(bad(shown, "it has no host"));
+        };
+        let root = parts.path_and_query.map_or_else(String::new, |path| path.path().to_owned());
         let mut headers = HeaderMap::new();
+        let host = HeaderValue::from_str(host_of(&scheme, &authority));
+        headers.insert(HOST, host.map_err(|_| bad(shown, "its host is no host"))?);
         let agent = HeaderValue::from_static(concat!("breezeway/", env!("CARGO_PKG_VERSION")));
         headers.insert(USER_AGENT, agent);
         if let Some(key) = key.filter(|key| !key.is_empty()) {
@@ -96,7 +108,13 @@ impl Endpoint {
                 .ok_or_else(|| bad(shown, "its key has characters that no header can carry"))?;
             headers.insert(AUTHORIZATION, value);
         }
-        Ok(Self { base: base.to_owned(), headers })
+        Ok(Self {
+            base: base.to_owned(),
+            scheme,
+            authority,
+            root: root.trim_end_matches('/').to_owned(),
+            headers,
+        })
     }
 
     /// The base URL, without a slash at the end.
@@ -119,6 +137,12 @@ impl Endpoint {
         self.request(Method::POST, path, json, full_body(body))
     }
 
+    /// The same with a header more on every request; one that the connection configures wins.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.entry(name).or_insert(value);
+        self
+    }
+
     /// Any request: `path` begins with a slash and is put behind the base URL; the connection's own
     /// headers win over `headers`.
     ///
@@ -136,14 +160,26 @@ impl Endpoint {
         if !plain.starts_with('/') || plain.split('/').any(is_dots) {
             return Err(bad());
         }
-        let uri: Uri = format!("{}{path}", self.base).parse().map_err(|_| bad())?;
+        let path: PathAndQuery = format!("{}{path}", self.root).try_into().map_err(|_| bad())?;
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        for (name, value) in &self.headers {
-            request.headers_mut().insert(name, value.clone());
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
+        // The connection's own come first, so that few have to be put into a copy of them.
+        let mut all = self.headers.clone();
+        let mut last = None;
+        for (name, value) in headers {
+            // A name is told once for all its values.
+            last = name.or(last);
+            match &last {
+                Some(name) if !self.headers.contains_key(name) => drop(all.append(name, value)),
+                _ => {}
+            }
         }
+        *request.headers_mut() = all;
         Ok(request)
     }
 }
@@ -151,6 +187,15 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// The value of `host`, as browsers write it: without the port that goes without saying.
+fn host_of<'a>(scheme: &Scheme, authority: &'a Authority) -> &'a str {
+    let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    match authority.port_u16() {
+        Some(port) if port == usual => authority.host(),
+        _ => authority.as_str(),
     }
 }
 
@@ -214,6 +259,31 @@ mod tests {
         let request = endpoint.get("/models?q=../..").expect("a query is no path");
         assert_eq!(request.uri(), "http://host/v1/models?q=../..");
         assert!(endpoint.get("/blobs/sha256:ab..cd").is_ok());
+    }
+
+    #[test]
+    fn a_request_names_its_host_and_the_connections_headers_win() {
+        for (url, host, whole) in [
+            ("http://host:8080/a/v1/", "host:8080", "http://host:8080/a/v1/models"),
+            ("https://host:443", "host", "https://host:443/models"),
+            ("http://[::1]:11434", "[::1]:11434", "http://[::1]:11434/models"),
+        ] {
+            let endpoint = Endpoint::new(url, Some(&"mine".into())).expect("the URL is fine");
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("x-a", "1"), ("x-a", "2"), ("authorization", "theirs"), ("host", "theirs")]
+            {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+
+            let request =
+                endpoint.request(Method::GET, "/models", headers, empty_body()).expect("it is a path");
+
+            assert_eq!(request.uri(), whole);
+            let all = |name| request.headers().get_all(name).iter().collect::<Vec<_>>();
+            assert_eq!(all("host"), [host]);
+            assert_eq!(all("authorization"), ["Bearer mine"]);
+            assert_eq!(all("x-a"), ["1", "2"]);
+        }
     }
 
     #[test]

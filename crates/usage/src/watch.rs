@@ -33,6 +33,12 @@ impl Watch {
         self.note();
     }
 
+    /// A body that is all there is of the answer.
+    pub fn see_whole(&mut self, body: &[u8]) {
+        self.tally.see_whole(body);
+        self.note();
+    }
+
     /// Settle the call; later ends change nothing.
     pub fn end(&mut self, outcome: Outcome) {
         self.tally.end();

@@ -3,6 +3,8 @@
 //! The two differ most in where things stand: Anthropic keeps the system prompt beside the messages,
 //! and text, thinking, tool calls and their results as blocks of one message's content.
 
+pub mod upstream;
+
 mod answer;
 mod error;
 mod request;

@@ -17,7 +17,7 @@ mod testing;
 mod tool;
 
 pub use self::{
-    chat::{ChatRequest, InvalidRequest, SystemPosition, text_of},
+    chat::{ChatRequest, InvalidRequest, SystemPosition, field, text_of},
     frame::{Frame, MAX_FRAME_BYTES, TooLong},
     tally::{Asked, Tally},
     translate::Translate,

@@ -25,13 +25,18 @@ pub use self::{
 /// A body that is no JSON object is returned as it is. Should the upstream have sent `sources` of its
 /// own they give way: two keys of one name would leave the choice to each client.
 pub fn with_sources(body: Bytes, sources: &Value) -> Bytes {
+    with_first(body, "sources", sources)
+}
+
+/// Put a field of our own in front of all others, as [`with_sources`] does.
+pub fn with_first(body: Bytes, name: &'static str, value: &Value) -> Bytes {
     let Some(fields) = Fields::read(&body) else { return body };
-    let sources = sources.to_string();
-    let mut spliced = Vec::with_capacity(body.len() + sources.len() + 16);
-    spliced.extend_from_slice(b"{\"sources\":");
-    spliced.extend_from_slice(sources.as_bytes());
-    if fields.has("sources") {
-        for (name, value) in fields.except("sources") {
+    let ours = value.to_string();
+    let mut spliced = Vec::with_capacity(body.len() + ours.len() + name.len() + 8);
+    spliced.extend_from_slice(format!("{{\"{name}\":").as_bytes());
+    spliced.extend_from_slice(ours.as_bytes());
+    if fields.has(name) {
+        for (name, value) in fields.except(name) {
             spliced.push(b',');
             spliced.extend_from_slice(Value::from(name).to_string().as_bytes());
             spliced.push(b':');

@@ -75,12 +75,27 @@ impl Tally {
     /// The body is over, or will not go on.
     pub fn end(&mut self) {
         let unseen = std::mem::take(&mut self.unseen);
-        self.see(&unseen);
+        if !unseen.is_empty() {
+            self.see(&unseen);
+        }
     }
 
     /// A complete piece: the data of an event, a line, a body.
     pub fn see(&mut self, piece: &[u8]) {
         self.written = self.written.saturating_add(written(piece));
+        self.see_usage(piece);
+    }
+
+    /// A body that is all there is of an answer: its text is counted only if it does not say what it
+    /// took.
+    pub fn see_whole(&mut self, body: &[u8]) {
+        self.see_usage(body);
+        if self.usage.is_none() {
+            self.written = self.written.saturating_add(written(body));
+        }
+    }
+
+    fn see_usage(&mut self, piece: &[u8]) {
         if let Some(seen) = usage(piece) {
             // Anthropic's dialect says the prompt first and the answer last.
             let known = self.usage.unwrap_or_default();
@@ -255,6 +270,17 @@ mod tests {
             tally.end();
             assert_eq!(tally.usage(), expected, "{}", String::from_utf8_lossy(body));
         }
+    }
+
+    #[test]
+    fn the_text_of_a_whole_answer_counts_where_nothing_else_does() {
+        let mut told = Tally::new();
+        told.see_whole(br#"{"content":"four","usage":{"completion_tokens":2}}"#);
+        let mut untold = Tally::new();
+        untold.see_whole(br#"{"content":"four"}"#);
+
+        assert_eq!((told.usage(), told.written_bytes()), (usage_of(0, 2, None), 0));
+        assert_eq!((untold.usage(), untold.written_bytes()), (None, 4));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use breezeway_core::{Credential, Principal, UserId};
 use breezeway_registry::Route;
 use breezeway_usage::Operation;
+use breezeway_wire::field;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -97,12 +98,12 @@ fn canonical_object<'a>(fields: impl Iterator<Item = (&'a String, &'a Value)>, i
 
 /// Whether a chat asks for the same answer each time and depends on nothing but itself.
 pub(crate) fn is_deterministic(request: &Map<String, Value>) -> bool {
-    let options = request.get("options").and_then(Value::as_object);
+    let options = field(request, "options").and_then(Value::as_object);
     let says = |fields: &Map<String, Value>| {
-        let is_cold = fields.get("temperature").and_then(Value::as_f64).is_some_and(|heat| heat == 0.0);
-        is_cold || fields.get("seed").is_some_and(|seed| seed.is_i64() || seed.is_u64())
+        let is_cold = field(fields, "temperature").and_then(Value::as_f64).is_some_and(|heat| heat == 0.0);
+        is_cold || field(fields, "seed").is_some_and(|seed| seed.is_i64() || seed.is_u64())
     };
-    let depends = |name: &&str| match request.get(*name) {
+    let depends = |name: &&str| match field(request, name) {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Array(list)) => !list.is_empty(),
         Some(_) => true,

@@ -1,6 +1,7 @@
 //! What a request asks for, in tokens, as well as that can be told beforehand.
 
 use breezeway_usage::estimate_tokens;
+use breezeway_wire::field;
 use serde_json::{Map, Value};
 
 /// Fields that hold what a model reads, in all dialects.
@@ -17,14 +18,14 @@ const MESSAGE: u64 = 4;
 
 /// Tokens that a request puts in.
 pub(crate) fn estimated_input(request: &Map<String, Value>) -> u64 {
-    READ.iter().filter_map(|field| request.get(*field)).map(tokens).sum()
+    request.iter().filter(|(name, _)| READ.contains(&name.as_str())).map(|(_, value)| tokens(value)).sum()
 }
 
 /// The most that a request lets a model write; `None` if it does not say.
 pub(super) fn max_output(request: &Map<String, Value>) -> Option<u64> {
-    let bound = |fields: &Map<String, Value>| BOUNDS.iter().find_map(|name| fields.get(*name)?.as_u64());
-    let choices = request.get("n").and_then(Value::as_u64).unwrap_or(1).max(1);
-    let each = bound(request).or_else(|| bound(request.get("options")?.as_object()?))?;
+    let bound = |fields: &Map<String, Value>| BOUNDS.iter().find_map(|name| field(fields, name)?.as_u64());
+    let choices = field(request, "n").and_then(Value::as_u64).unwrap_or(1).max(1);
+    let each = bound(request).or_else(|| bound(field(request, "options")?.as_object()?))?;
     Some(each.saturating_mul(choices))
 }
 
@@ -34,13 +35,7 @@ fn tokens(value: &Value) -> u64 {
         Value::String(text) => estimate_tokens(text),
         Value::Array(items) => items.iter().map(tokens).sum(),
         Value::Object(fields) => {
-            let message = if fields.contains_key("role") { MESSAGE } else { 0 };
-            message
-                + fields
-                    .iter()
-                    .filter(|(name, _)| *name != "role")
-                    .map(|(_, value)| tokens(value))
-                    .sum::<u64>()
+            fields.iter().map(|(name, value)| if name == "role" { MESSAGE } else { tokens(value) }).sum()
         }
         // A token that a client made itself, or a number in a schema.
         Value::Number(_) => 1,

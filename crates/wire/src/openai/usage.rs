@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::field;
+
 /// Token counts out of a `usage` object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -19,15 +21,15 @@ impl Usage {
     /// Counts that are missing or make no sense are zero.
     pub fn read(usage: &Value) -> Option<Self> {
         let usage = usage.as_object()?;
-        let count = |names: [&str; 2]| names.into_iter().find_map(|name| whole(usage.get(name)?));
+        let count = |names: [&str; 2]| names.into_iter().find_map(|name| whole(field(usage, name)?));
         let cached = ["prompt_tokens_details", "input_tokens_details"]
             .into_iter()
-            .find_map(|name| whole(usage.get(name)?.get("cached_tokens")?));
+            .find_map(|name| whole(field(usage, name)?.get("cached_tokens")?));
         // Anthropic's dialect leaves what a cache read or kept out of `input_tokens`; some who speak
         // OpenAI's say it too, and there it is in `prompt_tokens` already.
         let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
-        let [read, kept] = beside.map(|name| whole(usage.get(name)?));
-        let left_out = match usage.contains_key("prompt_tokens") {
+        let [read, kept] = beside.map(|name| whole(field(usage, name)?));
+        let left_out = match field(usage, "prompt_tokens").is_some() {
             true => 0,
             false => read.unwrap_or(0).saturating_add(kept.unwrap_or(0)),
         };
