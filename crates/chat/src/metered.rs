@@ -8,7 +8,7 @@ mod prompt;
 mod streams;
 
 use breezeway_core::Principal;
-use breezeway_registry::{ChatReply, Errand, Route, UpstreamError, UpstreamReply};
+use breezeway_registry::{ChatReply, Connection, Errand, Route, Served, UpstreamError, UpstreamReply};
 use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens, Watch};
 use breezeway_wire::{ChatRequest, Tally};
 use bytes::Bytes;
@@ -162,9 +162,26 @@ impl Metered {
 
     /// Note which connection an errand ended at, and who reads the rest of an abandoned answer of it.
     fn served(&self, errand: &Errand, reservation: &mut Reservation) -> Option<Drains> {
-        let connection = errand.served()?.connection;
+        let Served { connection, upstream_model } = errand.served()?;
+        if *upstream_model != *route.upstream_model && is_plain(route) {
+            // The next model of an alias. A custom layer or a collection answers under its own name.
+            reservation.set_model(known_as(&connection, &upstream_model).into());
+        }
         reservation.set_upstream(connection.label().into());
         connection.drains_aborted().then(|| self.drains.clone())
+    }
+}
+
+/// Whether the model of a route is a connection's own, and the first to be asked.
+fn is_plain(route: &Route) -> bool {
+    known_as(&route.connection, &route.upstream_model) == route.model.id.as_str()
+}
+
+/// What clients call a connection's model.
+fn known_as(connection: &Connection, upstream_model: &str) -> String {
+    match connection.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
+        Some(prefix) => format!("{prefix}.{upstream_model}"),
+        None => upstream_model.to_owned(),
     }
 }
 

@@ -62,6 +62,17 @@ pub(crate) fn write(tx: &mut Tx<'_>, batch: &Batch) -> Result<(), StoreError> {
     batch.budgets.iter().try_for_each(|record| put_budget(tx, record))
 }
 
+/// Delete the earliest rows of days before one.
+pub(crate) fn forget(tx: &mut Tx<'_>, before: Day, most: u64) -> Result<u64, StoreError> {
+    let deleted = tx.execute(
+        "DELETE FROM usage WHERE (day, account, key, model, operation, upstream) IN (\
+         SELECT day, account, key, model, operation, upstream FROM usage WHERE day < ?1 \
+         ORDER BY day, account, key, model, operation, upstream LIMIT ?2)",
+        &[day(before), most.into()],
+    )?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
 /// Add up rows.
 pub(crate) fn report(tx: &mut Tx<'_>, query: &ReportQuery) -> Result<Report, StoreError> {
     // Two statements, so that each has its index.

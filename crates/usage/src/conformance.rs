@@ -27,6 +27,7 @@ pub async fn ledger_store<S: LedgerStore>(fresh: impl AsyncFn() -> S) {
     days_and_accounts_are_chosen(&fresh().await).await;
     what_is_not_kept_apart_is_added_up(&fresh().await).await;
     rows_have_an_order_and_a_limit(&fresh().await).await;
+    rows_of_old_days_are_forgotten(&fresh().await).await;
 }
 
 const EVERYTHING: GroupBy = GroupBy { day: true, model: true, account: true, key: true };
@@ -262,4 +263,22 @@ async fn rows_have_an_order_and_a_limit<S: LedgerStore>(store: &S) {
             .collect();
         assert_eq!(names, expected);
     }
+}
+
+async fn rows_of_old_days_are_forgotten<S: LedgerStore>(store: &S) {
+    let kept =
+        [row(1, "ada", "", "m"), row(2, "ada", "", "m"), row(2, "bob", "k", "m"), row(3, "ada", "", "m")];
+    let written: Vec<_> = kept.iter().map(|key| (key.clone(), totals(1))).collect();
+    let budget = budget("k", Period::Month, 0, Unit::Tokens, 7);
+    write(store, 1, &written, std::slice::from_ref(&budget)).await;
+    let left = async || rows(store, &query(EVERYTHING)).await.len();
+
+    assert_eq!(store.forget(day(1), 10).await.expect("asked"), 0);
+    assert_eq!(store.forget(day(3), 2).await.expect("forgotten"), 2);
+    assert_eq!(left().await, 2, "the earliest go first");
+    assert_eq!(store.forget(day(3), 2).await.expect("forgotten"), 1);
+    assert_eq!(left().await, 1);
+
+    let recovered = store.recover(day(0)).await.expect("readable");
+    assert_eq!(recovered.budgets, [budget], "a budget is not forgotten with the rows that used it");
 }

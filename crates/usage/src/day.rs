@@ -32,6 +32,11 @@ impl Day {
         UnixTime::from_seconds(self.0 as i64 * DAY_SECONDS)
     }
 
+    /// The day so many days before.
+    pub(crate) fn earlier(self, days: u32) -> Self {
+        Self(self.0.saturating_sub_unsigned(days))
+    }
+
     /// The first day of the period it is in.
     pub(crate) fn period_start(self, period: Period) -> Self {
         match period {

@@ -123,6 +123,11 @@ impl Keys {
         }
     }
 
+    /// How many keys are here.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
     fn key(&self, principal: &Principal) -> Arc<Key> {
         let holder = holder(principal);
         let mut shard = lock(&self.shards[shard(&holder, "")]);

@@ -157,7 +157,9 @@ pub struct Recovered {
 /// - `recover` forgets budgets whose period began before `since`, and no rows;
 /// - `report` covers exactly the batches up to the number it answers with; groups, order and limit are
 ///   as [`ReportQuery`] says;
-/// - rows outlive the accounts, keys and models they name.
+/// - rows outlive the accounts, keys and models they name;
+/// - `forget` deletes rows of days before `before`, the earliest first and at most `most` of them, and
+///   answers how many.
 #[async_trait]
 pub trait LedgerStore: Send + Sync + 'static {
     /// Read what the last process left.
@@ -168,4 +170,7 @@ pub trait LedgerStore: Send + Sync + 'static {
 
     /// Add up rows.
     async fn report(&self, query: &ReportQuery) -> Result<Report, StoreError>;
+
+    /// Delete old rows.
+    async fn forget(&self, before: Day, most: u64) -> Result<u64, StoreError>;
 }

@@ -31,7 +31,7 @@ pub use self::{
     estimate::{estimate_bytes, estimate_tokens},
     ledger::{Batch, BudgetRecord, LedgerKey, LedgerStore, Recovered, Totals, Unit},
     memory::MemoryLedger,
-    meter::Meter,
+    meter::{Footprint, Meter},
     price::{Price, PriceTable},
     rate::{Rate, RateState},
     refusal::{Exceeded, LimitKind, Refusal},

@@ -59,6 +59,17 @@ impl LedgerStore for MemoryLedger {
         contents.rows.iter().for_each(|(key, totals)| adder.add(key, totals));
         Ok(Report { last_batch: contents.last_batch, rows: adder.finish() })
     }
+
+    async fn forget(&self, before: Day, most: u64) -> Result<u64, StoreError> {
+        let mut contents = self.contents();
+        let mut forgotten = 0;
+        contents.rows.retain(|key, _| {
+            let goes = key.day < before && forgotten < most;
+            forgotten += u64::from(goes);
+            !goes
+        });
+        Ok(forgotten)
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,19 @@ use crate::{
     reservation::Open,
 };
 
+/// How much a [`Meter`] keeps in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Keys whose limits are there: those used in the last two minutes, and those with something spent of
+    /// a budget whose period is running.
+    pub keys: usize,
+    /// Rows of the ledger that wait to be written down.
+    pub rows: usize,
+}
+
+/// Rows that one transaction deletes.
+const FORGOTTEN_AT_ONCE: u64 = 512;
+
 /// Counts what every call uses, and says no to those that may not begin. Clones share one state.
 ///
 /// It answers from memory. What it knows is written down by [`Meter::run`], which must be running
@@ -132,6 +145,28 @@ impl Meter {
         }
     }
 
+    /// Delete what was used more than so many days before today from the ledger. What a budget counts is
+    /// kept elsewhere and stays. Each transaction deletes a few hundred rows, so that nobody waits long.
+    ///
+    /// # Errors
+    /// If the store fails; what was deleted until then is gone.
+    pub async fn trim(&self, days: u32) -> Result<u64, StoreError> {
+        let before = Day::of(self.0.clock.now()).earlier(days);
+        let mut rows = 0;
+        loop {
+            let forgotten = self.0.store.forget(before, FORGOTTEN_AT_ONCE).await?;
+            rows += forgotten;
+            if forgotten < FORGOTTEN_AT_ONCE {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// How much is in memory.
+    pub fn footprint(&self) -> Footprint {
+        Footprint { keys: self.0.keys.len(), rows: self.0.pending.len() }
+    }
+
     /// What was used, the last moment included.
     ///
     /// # Errors
@@ -191,6 +226,16 @@ impl Inner {
                 return Err(Refusal::LedgerBehind { retry_after: self.config.lease_wait });
             }
         }
+    }
+
+    pub(crate) fn price(&self, model: &str) -> Price {
+        self.prices.price(model)
+    }
+
+    /// A call costs something else than it was reserved for: what it holds grows if that is more.
+    pub(crate) fn reprice(&self, hold: &mut Hold, price: Price) {
+        hold.price = price;
+        self.extend(hold, hold.output());
     }
 
     /// A call outgrows what it holds.

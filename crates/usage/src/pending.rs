@@ -80,6 +80,11 @@ impl Pending {
         taken
     }
 
+    /// How many rows are here.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
     /// Look at every row.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&LedgerKey, &Totals)) {
         for shard in &self.shards {

@@ -61,6 +61,18 @@ impl Reservation {
         }
     }
 
+    /// Another model answers than the one that was asked first, as those behind an alias do when one fails.
+    /// The call is counted as one of that model, by its price. As with [`Call::model`](crate::Call::model),
+    /// never a name that only a client made up.
+    pub fn set_model(&mut self, model: Arc<str>) {
+        let Some(open) = &mut self.open else { return };
+        open.price = open.meter.price(&model);
+        open.model = model;
+        if let Some(hold) = &mut open.hold {
+            open.meter.reprice(hold, open.price);
+        }
+    }
+
     /// Note that the first token is here; later calls change nothing.
     pub fn first_token(&mut self) {
         if let Some(open) = &mut self.open

@@ -184,3 +184,38 @@ async fn a_response_goes_on_where_it_was_made() {
     let counts = [first.received_at(RESPONSES).len(), second.received_at(RESPONSES).len()];
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
+
+#[tokio::test]
+async fn what_an_alias_took_is_counted_for_the_model_that_answered_and_by_its_price() {
+    use breezeway::parts::usage::{Price, PriceTable};
+
+    let flat = |price| Price { input: price, cached_input: price, output: price };
+    let (server, [first, second]) = two(|config| {
+        let id = |text: &str| text.parse().unwrap();
+        config.registry.aliases = vec![Alias { id: id("fast"), targets: vec![id("n"), id("m")] }];
+        let prices = [("fast", 7_000_000), ("n", 1_000_000), ("m", 3_000_000)];
+        config.prices = PriceTable::new(prices.map(|(id, price)| (id.to_owned(), flat(price))));
+    })
+    .await;
+    let ada = server.sign_up("ada").await;
+    ada.get("/api/models?refresh=true").await;
+    let cost = async || {
+        let report = ada.get("/api/v1/usage?group_by=model").await.json();
+        let rows = report["rows"].as_array().unwrap().clone();
+        let tokens =
+            |row: &Value| row["input_tokens"].as_u64().unwrap() + row["output_tokens"].as_u64().unwrap();
+        let cost = |row: &Value| (row["cost"].as_f64().unwrap() * 1e6).round() as u64;
+        rows.iter()
+            .map(|row| (row["model"].as_str().unwrap().to_owned(), cost(row) / tokens(row)))
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(ada.post("/api/chat/completions", question("fast")).await.status, 200);
+    assert_eq!(cost().await, [("n".to_owned(), 1)]);
+
+    first.always(CHAT, Reply::json(503, &json!({"error": {"message": "maintenance"}})));
+    let answer = ada.post("/api/chat/completions", question("fast")).await;
+    assert_eq!(answer.status, 200, "{}", answer.summary());
+    assert_eq!(second.last_at(CHAT).json()["model"], "m");
+    assert_eq!(cost().await, [("m".to_owned(), 3), ("n".to_owned(), 1)]);
+}

@@ -16,6 +16,10 @@ impl LedgerStore for Store {
         Store::write(self, "write usage down", move |tx| ledger::write(tx, &batch)).await
     }
 
+    async fn forget(&self, before: Day, most: u64) -> Result<u64, StoreError> {
+        self.write("forget old rows of the ledger", move |tx| ledger::forget(tx, before, most)).await
+    }
+
     async fn report(&self, query: &ReportQuery) -> Result<Report, StoreError> {
         let query = query.clone();
         self.read("report usage", move |tx| ledger::report(tx, &query)).await

@@ -69,7 +69,7 @@ pub(crate) struct Hold {
     pub(crate) state: RateState,
     /// What it was priced for.
     tokens: Tokens,
-    price: Price,
+    pub(crate) price: Price,
     window: bool,
     /// Era, unit and amount.
     budget: Option<(u32, Unit, u64)>,

@@ -5,4 +5,5 @@ mod crash;
 mod crowd;
 mod flush;
 mod limits;
+mod many;
 mod support;

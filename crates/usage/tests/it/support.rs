@@ -50,6 +50,10 @@ impl LedgerStore for Ledger {
     async fn report(&self, query: &ReportQuery) -> Result<Report, StoreError> {
         self.memory.report(query).await
     }
+
+    async fn forget(&self, before: Day, most: u64) -> Result<u64, StoreError> {
+        self.memory.forget(before, most).await
+    }
 }
 
 /// A day in the middle of a month.
@@ -64,10 +68,11 @@ pub(crate) fn config() -> UsageConfig {
     UsageConfig { overshoot_tokens: 500, lease_tokens: 2000, assumed_output: 100, ..UsageConfig::default() }
 }
 
-/// Prices by which a token costs one millionth.
+/// Prices by which a token costs one millionth, and ten where it is dear.
 pub(crate) fn prices() -> PriceTable {
     let million = 1_000_000;
-    PriceTable::new([("*".to_owned(), Price { input: million, cached_input: million, output: million })])
+    let flat = |price| Price { input: price, cached_input: price, output: price };
+    PriceTable::new([("*".to_owned(), flat(million)), ("dear".to_owned(), flat(10 * million))])
 }
 
 pub(crate) async fn open(ledger: &Ledger, clock: &Clock) -> Meter {
