@@ -18,11 +18,11 @@ use breezeway::{
     Config, Embedding, LocalModelConfig, Waits,
     parts::{
         api,
-        auth::{AuthSettings, Permissions},
+        auth::{AuthSettings, PasswordRule, Permissions},
         chat::QueryGeneration,
         core::Secret,
         embedding_fastembed::{DEFAULT_MODEL, FetchConfig, RuntimeArchive},
-        ingest::{Extraction, chunk::Measure},
+        ingest::{Extraction, chunk::Measure, service::EngineKind},
         registry::{BadOption, Connection, ConnectionKind},
         retrieval::Leg,
         upstream::EmbedderConfig,
@@ -157,6 +157,10 @@ fn accounts(source: &Source, gateway: &mut Config) -> Result<()> {
     gateway.auth.previous_secrets =
         previous.as_deref().into_iter().chain(earlier).map(Secret::from).collect();
 
+    gateway.auth.password_rule = password_rule(source)?;
+    gateway.audit_days = days(source, "BREEZEWAY_AUDIT_DAYS")?;
+    gateway.usage_days = days(source, "BREEZEWAY_USAGE_DAYS")?;
+
     let settings = &mut gateway.auth.settings;
     settings.enable_signup = source.flag_or("ENABLE_SIGNUP", true)?;
     settings.default_user_role = source.text_or("DEFAULT_USER_ROLE", "pending");
@@ -172,6 +176,19 @@ fn accounts(source: &Source, gateway: &mut Config) -> Result<()> {
     settings.api_keys_allowed_endpoints = words(allowed.as_deref(), ',');
     settings.jwt_expires_in = source.text_or("JWT_EXPIRES_IN", "4w");
     permissions(source, settings)
+}
+
+fn password_rule(source: &Source) -> Result<Option<PasswordRule>> {
+    let is_on = source.flag_or("ENABLE_PASSWORD_VALIDATION", false)?;
+    let pattern = source.text("PASSWORD_VALIDATION_REGEX_PATTERN");
+    let hint = source.text_or("PASSWORD_VALIDATION_HINT", "");
+    let rule = PasswordRule::new(pattern.as_deref(), &hint).context("`PASSWORD_VALIDATION_REGEX_PATTERN`");
+    is_on.then_some(rule).transpose()
+}
+
+/// For how many days something is kept; nothing and `0` are for ever.
+fn days(source: &Source, name: &'static str) -> Result<Option<u32>> {
+    Ok(Some(source.number_or(name, 0)?).filter(|&days| days > 0))
 }
 
 /// `USER_PERMISSIONS_<SECTION>_<NAME>` sets one leaf of the permission tree. Older names end in
@@ -310,6 +327,9 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
     chunks.overlap = source.number_or("CHUNK_OVERLAP", chunks.overlap)?;
     chunks.min_size = source.number_or("CHUNK_MIN_SIZE_TARGET", chunks.min_size)?;
     chunks.by_heading = source.flag_or("ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER", true)?;
+    let splitter = source.text_or("RAG_TEXT_SPLITTER", "");
+    chunks.measure = Measure::named(&splitter)
+        .with_context(|| format!("`RAG_TEXT_SPLITTER` is `{splitter}`; use `character` or `token`"))?;
     if chunks.size == 0 || chunks.overlap >= chunks.size {
         bail!("`CHUNK_OVERLAP` ({}) must be smaller than `CHUNK_SIZE` ({})", chunks.overlap, chunks.size);
     }
@@ -327,12 +347,41 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
     gateway.library.allowed_extensions = words(source.text("RAG_ALLOWED_FILE_EXTENSIONS").as_deref(), ',')
         .into_iter()
         .map(|extension| extension.trim_start_matches('.').to_lowercase())
-    let splitter = source.text_or("RAG_TEXT_SPLITTER", "");
-    chunks.measure = Measure::named(&splitter)
-        .with_context(|| format!("`RAG_TEXT_SPLITTER` is `{splitter}`; use `character` or `token`"))?;
         .collect();
+    engine(source, gateway)?;
     let program = std::env::current_exe().context("the path of this program is unknown")?;
     gateway.extraction = Extraction::Child { program, arguments: vec!["extract-worker".into()] };
+    Ok(())
+}
+
+/// Who reads documents. The key belongs to the address it was configured with.
+fn engine(source: &Source, gateway: &mut Config) -> Result<()> {
+    let engine = &mut gateway.engine;
+    let name = source.text_or("CONTENT_EXTRACTION_ENGINE", "");
+    engine.kind = EngineKind::named(&name).with_context(|| {
+        format!("`CONTENT_EXTRACTION_ENGINE` is `{name}`; use `tika`, `docling`, `external`, or nothing to read documents here")
+    })?;
+    engine.tika_url = source.text_or("TIKA_SERVER_URL", "http://tika:9998");
+    engine.docling_url = source.text_or("DOCLING_SERVER_URL", "http://docling:5001");
+    engine.external_url = source.text_or("EXTERNAL_DOCUMENT_LOADER_URL", "");
+    engine.pdf_images = source.flag_or("PDF_EXTRACT_IMAGES", false)?;
+    if let Some(params) = source.text("DOCLING_PARAMS") {
+        engine.docling_params = serde_json::from_str(&params).context("`DOCLING_PARAMS` is no JSON object")?;
+    }
+    let key = match engine.kind {
+        EngineKind::Docling => source.secret("DOCLING_API_KEY"),
+        EngineKind::External => source.secret("EXTERNAL_DOCUMENT_LOADER_API_KEY"),
+        EngineKind::Local | EngineKind::Tika => None,
+    };
+    engine.key = key.filter(|key| !key.is_empty()).map(|key| (engine.url().to_owned(), Secret::from(key)));
+    let seconds = source.text_of(&["BREEZEWAY_EXTRACTION_TIMEOUT", "EXTERNAL_DOCUMENT_LOADER_TIMEOUT"]);
+    if let Some(seconds) = seconds {
+        let seconds: u64 = seconds.parse().context("`BREEZEWAY_EXTRACTION_TIMEOUT` is no number of seconds")?;
+        engine.timeout = Duration::from_secs(seconds.max(1));
+    }
+    if engine.kind != EngineKind::Local && engine.url().is_empty() {
+        bail!("`CONTENT_EXTRACTION_ENGINE` is `{name}`, whose address is missing");
+    }
     Ok(())
 }
 

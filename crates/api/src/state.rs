@@ -7,6 +7,7 @@ use breezeway_auth::{AuditLog, Auth};
 use breezeway_chat::{ChatRouter, history::SavedChats, responses::StoredResponses};
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
+use breezeway_middleware::Proxies;
 use breezeway_registry::{Connection, Registry};
 use breezeway_retrieval::Retriever;
 use breezeway_tools::ToolServers;
@@ -53,6 +54,10 @@ pub struct ApiConfig {
     pub secure_cookies: bool,
     /// Where this server is reached from outside (`WEBUI_URL`), if that is known.
     pub public_url: Option<String>,
+    /// The header an API key may come in.
+    pub api_key_header: String,
+    /// The proxies in front.
+    pub proxies: Proxies,
     /// Whether a proxy signs people in, and nobody else.
     pub trusted_headers: bool,
 }

@@ -93,6 +93,7 @@ fn config() -> AuthConfig {
         secret: "a long random text".into(),
         previous_secrets: Vec::new(),
         password: PasswordParams { memory_kib: 8, passes: 1 },
+        password_rule: None,
         settings: AuthSettings { permissions: permissions.into_tree(), ..AuthSettings::default() },
         persistent_settings: false,
         single_user: false,
@@ -142,7 +143,7 @@ async fn fill(store: &MemoryAccounts, accounts: usize) -> Result<(), Box<dyn std
 /// A session of a key's owner.
 fn session(auth: &Auth, key: &str) -> Result<String, breezeway_auth::Error> {
     let owner = Principal { credential: Credential::Local, ..auth.authenticate(key)? };
-    Ok(auth.renew(&owner)?.token.expose().to_owned())
+    Ok(auth.renew(&owner, None)?.token.expose().to_owned())
 }
 
 fn measure(what: &str, credentials: &[String], ask: impl Fn(&str) -> bool) {

@@ -59,6 +59,14 @@ pub enum Action {
     SettingsChanged,
     /// Connections to upstreams were changed.
     ConnectionsChanged,
+    /// A file, collection, model, chat or folder was deleted, or all chats of somebody.
+    Deleted,
+    /// A chat was shared with everybody who has an account.
+    Shared,
+    /// A chat was shared no longer.
+    Unshared,
+    /// Entries of this log were deleted, for they were older than they are to be kept.
+    LogTrimmed,
     /// Everybody's files or the whole index were deleted.
     Reset,
     /// An admin looked at something that is another's and not shared with them.
@@ -67,7 +75,7 @@ pub enum Action {
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::SignIn,
         Self::SignInFailed,
         Self::Throttled,
@@ -87,6 +95,10 @@ impl Action {
         Self::GroupDeleted,
         Self::SettingsChanged,
         Self::ConnectionsChanged,
+        Self::Deleted,
+        Self::Shared,
+        Self::Unshared,
+        Self::LogTrimmed,
         Self::Reset,
         Self::ForeignRead,
     ];
@@ -113,6 +125,10 @@ impl Action {
             Self::GroupDeleted => "group_deleted",
             Self::SettingsChanged => "settings_changed",
             Self::ConnectionsChanged => "connections_changed",
+            Self::Deleted => "deleted",
+            Self::Shared => "shared",
+            Self::Unshared => "unshared",
+            Self::LogTrimmed => "log_trimmed",
             Self::Reset => "reset",
             Self::ForeignRead => "foreign_read",
         }
@@ -243,7 +259,10 @@ impl Default for AuditCursor {
 /// # Contract
 /// - `append` writes all events or none, and gives them rising numbers in their order, above all
 ///   numbers that were ever given;
-/// - what it has written survives a crash after it answered, and cannot be changed or deleted;
+/// - what it has written survives a crash after it answered, and cannot be changed, nor deleted but by
+///   `forget`;
+/// - `forget` deletes entries that are older than `before`, those with the lowest numbers first and at most
+///   `most` of them, never the latest of all, and answers how many;
 /// - `entries` answers those that satisfy every part of the query, in its direction, at most `limit`.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
@@ -252,6 +271,9 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// List entries.
     async fn entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Delete old entries.
+    async fn forget(&self, before: UnixTime, most: u64) -> Result<u64, StoreError>;
 }
 
 #[cfg(test)]

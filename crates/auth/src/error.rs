@@ -83,9 +83,12 @@ pub enum Error {
     /// A password over 72 bytes, which other servers of this API could not check.
     #[error("the password is longer than 72 bytes")]
     PasswordTooLong,
-    /// A password that does not satisfy the configured rule.
+    /// No password at all.
     #[error("the password is too weak")]
     PasswordTooWeak,
+    /// A password that does not satisfy the configured rule; what people are told about that.
+    #[error("the password does not satisfy the rule for passwords")]
+    PasswordRefused(String),
     /// Unknown address or wrong password; deliberately one case.
     #[error("the email address or the password is wrong")]
     WrongCredentials,
@@ -162,6 +165,7 @@ impl Classify for Error {
             | Self::InvalidSetting { .. }
             | Self::NoSuchHeir(_)
             | Self::PasswordTooLong
+            | Self::PasswordRefused(_)
             | Self::PasswordTooWeak
             | Self::WrongCredentials
             | Self::WrongPassword => ErrorKind::Invalid,

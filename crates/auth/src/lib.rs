@@ -36,7 +36,7 @@ pub use self::{
     },
     group::{Group, GroupChange},
     memory::MemoryAccounts,
-    password::{PasswordHash, PasswordParams},
+    password::{BadPattern, PasswordHash, PasswordParams, PasswordRule},
     permissions::Permissions,
     removal::Removal,
     seal::Sealer,

@@ -3,6 +3,8 @@
 //! Nothing here runs on the threads that serve requests: one hash costs tens of milliseconds by
 //! design, so [`Hasher`] hands every one of them to its lane.
 
+mod rule;
+
 use argon2::{
     Algorithm, Argon2, Params, PasswordVerifier, Version,
     password_hash::{self, PasswordHasher, SaltString},
@@ -10,6 +12,8 @@ use argon2::{
 use breezeway_core::{Lane, Secret};
 
 use crate::{Error, Result};
+
+pub use self::rule::{BadPattern, PasswordRule};
 
 /// The longest password taken, in bytes. Servers that keep bcrypt hashes cannot tell longer ones
 /// apart, and an account should be able to move.
@@ -52,11 +56,14 @@ impl Default for PasswordParams {
 /// Whether a password may be chosen.
 ///
 /// # Errors
-/// If it is empty or longer than 72 bytes.
-pub(crate) fn check(password: &Secret) -> Result<()> {
-    match password.expose().len() {
-        0 => Err(Error::PasswordTooWeak),
-        1..=MAX_BYTES => Ok(()),
+/// If it is empty or longer than 72 bytes, or does not satisfy the rule.
+pub(crate) fn check(password: &Secret, rule: Option<&PasswordRule>) -> Result<()> {
+    match (password.expose().len(), rule) {
+        (0, _) => Err(Error::PasswordTooWeak),
+        (1..=MAX_BYTES, Some(rule)) if !rule.allows(password) => {
+            Err(Error::PasswordRefused(rule.hint().to_owned()))
+        }
+        (1..=MAX_BYTES, _) => Ok(()),
         _ => Err(Error::PasswordTooLong),
     }
 }
@@ -147,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_password_has_between_one_and_72_bytes() {
-        assert!(matches!(check(&"".into()), Err(Error::PasswordTooWeak)));
-        assert!(check(&"x".repeat(72).into()).is_ok());
-        assert!(matches!(check(&"ä".repeat(37).into()), Err(Error::PasswordTooLong)));
+        assert!(matches!(check(&"".into(), None), Err(Error::PasswordTooWeak)));
+        assert!(check(&"x".repeat(72).into(), None).is_ok());
+        assert!(matches!(check(&"ä".repeat(37).into(), None), Err(Error::PasswordTooLong)));
     }
 }

@@ -26,8 +26,8 @@ use tokio::runtime::Handle;
 
 use self::{external::Identities, uses::Uses};
 use crate::{
-    Account, AccountStore, AuthSettings, Error, Group, KeyHash, PasswordParams, Permissions, Removal, Result,
-    api_key,
+    Account, AccountStore, AuthSettings, Error, Group, KeyHash, PasswordParams, PasswordRule, Permissions,
+    Removal, Result, api_key,
     directory::{Directory, StaleStamp},
     password::Hasher,
     permissions::gives,
@@ -52,6 +52,8 @@ pub struct AuthConfig {
     pub previous_secrets: Vec<Secret>,
     /// How expensive password hashing is.
     pub password: PasswordParams,
+    /// What passwords have to satisfy that are chosen from now on.
+    pub password_rule: Option<PasswordRule>,
     /// The first settings, until an admin changes them.
     pub settings: AuthSettings,
     /// Whether stored settings win over `settings` (the contract's `ENABLE_PERSISTENT_CONFIG`).
@@ -84,6 +86,7 @@ struct Shared {
     tokens: Tokens,
     sealer: Sealer,
     hasher: Hasher,
+    password_rule: Option<PasswordRule>,
     throttle: Throttle,
     directory: Directory,
     settings: Live<AuthSettings>,

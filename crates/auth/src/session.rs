@@ -45,6 +45,10 @@ pub(crate) struct SessionToken {
     pub(crate) session: SessionId,
     pub(crate) stamp: String,
     pub(crate) expires_at: Option<UnixTime>,
+    /// How the account proved itself when the session began, in a word of the contract.
+    pub(crate) method: String,
+    /// When that was.
+    pub(crate) proved_at: UnixTime,
 }
 
 /// Signs with the current secret; checks against it and all earlier ones.
@@ -70,12 +74,12 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn sign(&self, token: SessionToken, method: &str, now: UnixTime) -> Result<Secret> {
+    pub(crate) fn sign(&self, token: SessionToken, now: UnixTime) -> Result<Secret> {
         let claims = Claims {
             id: token.user.as_str().to_owned(),
             typ: TYPE.into(),
-            auth_method: method.to_owned(),
-            auth_time: now.seconds(),
+            auth_method: token.method,
+            auth_time: token.proved_at.seconds(),
             session_stamp: token.stamp,
             mfa_verified: false,
             iat: now.seconds(),
@@ -104,6 +108,8 @@ impl Tokens {
             session: claims.jti.parse().map_err(|_| Error::InvalidToken)?,
             stamp: claims.session_stamp,
             expires_at,
+            method: claims.auth_method,
+            proved_at: UnixTime::from_seconds(claims.auth_time),
         })
     }
 

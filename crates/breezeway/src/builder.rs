@@ -12,6 +12,7 @@ use breezeway_chat::{
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
 use breezeway_ingest::{IngestConfig, Ingestor};
 use breezeway_knowledge::{BlobStore, ChunkStore, FsBlobs, Library, LibraryStore};
+use breezeway_middleware::Proxies;
 use breezeway_oidc::OidcProvider;
 use breezeway_registry::{ConnectionKind, ModelStore, Registry};
 use breezeway_retrieval::{Retriever, RetrieverConfig};
@@ -25,7 +26,10 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector, own_model},
+    glue::{
+        Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector,
+        own_model,
+    },
     lanes::Lanes,
 };
 
@@ -217,6 +221,7 @@ impl Builder {
                 library: library.clone(),
                 retriever: retriever.clone(),
                 meter: meter.clone(),
+                onlooker: Onlooker { library: library.clone(), audit: audit.clone() },
                 settings: live.clone(),
                 embedder: embedder.clone(),
             })
@@ -285,7 +290,7 @@ impl Builder {
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),
             sign_on,
-            config: Arc::new(api_config(&config)),
+            config: Arc::new(api_config(&config)?),
         };
         Ok(Breezeway::join(crate::service::Parts {
             config,
@@ -335,8 +340,8 @@ fn provider(config: SignOnConfig, clock: &Clock) -> Result<SignOn> {
     Ok(SignOn { provider: Arc::new(OidcProvider::new(provider, clock.clone())?), policy, return_to })
 }
 
-fn api_config(config: &Config) -> ApiConfig {
-    ApiConfig {
+fn api_config(config: &Config) -> Result<ApiConfig> {
+    Ok(ApiConfig {
         name: config.api.name.clone(),
         docs: config.api.docs,
         max_body_bytes: config.api.max_body_bytes,
@@ -347,8 +352,10 @@ fn api_config(config: &Config) -> ApiConfig {
         keep_removed_files: config.api.keep_removed_files,
         secure_cookies: config.api.secure_cookies,
         public_url: config.api.public_url.clone(),
+        api_key_header: config.middleware.api_key_header.clone(),
+        proxies: Proxies::new(&config.middleware.proxies)?,
         trusted_headers: config.middleware.trusted_headers.is_some(),
-    }
+    })
 }
 
 /// The settings of retrieval as they are configured.

@@ -36,6 +36,10 @@ pub struct Config {
     pub waits: Waits,
     /// Whether what admins change at run time wins over this configuration at the next start.
     pub persistent: bool,
+    /// For how many days the audit log is kept; `None` for ever.
+    pub audit_days: Option<u32>,
+    /// For how many days the ledger of usage is kept, beside the current one; `None` for ever.
+    pub usage_days: Option<u32>,
     /// How usage is counted.
     pub usage: UsageConfig,
     /// What tokens cost, by model.
@@ -165,6 +169,7 @@ impl Config {
                 secret: secret.into(),
                 previous_secrets: Vec::new(),
                 password: PasswordParams::default(),
+                password_rule: None,
                 settings: AuthSettings::default(),
                 persistent_settings: true,
                 single_user: false,
@@ -172,6 +177,8 @@ impl Config {
             connections: Vec::new(),
             waits: Waits::default(),
             persistent: true,
+            audit_days: None,
+            usage_days: None,
             usage: UsageConfig::default(),
             prices: PriceTable::empty(),
             registry: RegistryConfig {

@@ -5,6 +5,8 @@ mod context;
 mod elsewhere;
 mod embedding;
 mod health;
+mod onlooker;
+mod readers;
 mod shelf;
 mod tools;
 mod tuning;
@@ -17,6 +19,7 @@ pub(crate) use self::{
     elsewhere::Others,
     embedding::{Embedder, Workshop, own_model},
     health::Pulse,
+    onlooker::Onlooker,
     shelf::Shelf,
     tools::Shed,
     tuning::Tuner,

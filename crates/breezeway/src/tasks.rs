@@ -12,6 +12,9 @@ use crate::Breezeway;
 /// Time between two writes of what is only kept roughly: when accounts and keys were last used.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
+/// Time between two looks at what is too old to be kept.
+const TRIM_EVERY: Duration = Duration::from_secs(3600);
+
 /// The running background work. Dropping it ends it without waiting.
 #[must_use = "the background work ends when this is dropped"]
 pub struct Background {
@@ -48,6 +51,8 @@ impl Background {
         background.run("retrieval", async move { parts.retriever().run().await });
         let parts = breezeway.clone();
         background.run("audit", async move { parts.audit().run().await });
+        let parts = breezeway.clone();
+        background.run("trim", async move { trim(&parts).await });
         let parts = breezeway.clone();
         background.run("reseal", async move { reseal(&parts).await });
         let parts = breezeway.clone();
@@ -107,6 +112,27 @@ async fn flush(breezeway: &Breezeway) {
         tick.tick().await;
         if let Err(error) = breezeway.auth().flush().await {
             warn!(error = %error, "The times of last use were not written");
+        }
+    }
+}
+
+/// Delete what is older than it is to be kept, at the start and every hour.
+async fn trim(breezeway: &Breezeway) {
+    let config = breezeway.config();
+    let mut tick = interval(TRIM_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Some(days) = config.audit_days {
+            let age = Duration::from_secs(u64::from(days) * 86_400);
+            if let Err(error) = breezeway.audit().trim(age).await {
+                warn!(error = %error, "Old entries of the audit log were not deleted");
+            }
+        }
+        if let Some(days) = config.usage_days
+            && let Err(error) = breezeway.meter().trim(days).await
+        {
+            warn!(error = %error, "Old rows of the ledger of usage were not deleted");
         }
     }
 }

@@ -32,7 +32,7 @@ CREATE UNIQUE INDEX api_keys_unnamed ON api_keys (owner) WHERE name IS NULL;
 -- Audit log.
 
 CREATE TABLE audit (
-    -- In the order of writing. Rows are never deleted, so no number is given twice.
+    -- In the order of writing. The latest row is never deleted, so no number is given twice.
     id INTEGER PRIMARY KEY NOT NULL,
     at INTEGER NOT NULL,
     action TEXT NOT NULL,
@@ -55,7 +55,16 @@ CREATE INDEX audit_by_target ON audit (target, id);
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
+CREATE TABLE audit_horizon (
+    -- One row: entries from before this time may be deleted. It only moves on.
+    only INTEGER PRIMARY KEY NOT NULL CHECK (only = 1),
+    before INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO audit_horizon (only, before) VALUES (1, 0);
+
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+WHEN OLD.at >= (SELECT before FROM audit_horizon)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- Usage ledger.

@@ -1,7 +1,7 @@
-//! The audit log. Triggers keep its rows as they are; here they are only added and read.
+//! The audit log. Triggers keep its rows as they are; here they are added and read, and old ones deleted.
 
 use breezeway_auth::{Actor, AuditCursor, AuditEntry, AuditEvent, AuditQuery, Target};
-use breezeway_core::StoreError;
+use breezeway_core::{StoreError, UnixTime};
 
 use crate::db::{Row, Tx, Value, unreadable};
 
@@ -54,6 +54,18 @@ pub(crate) fn list(tx: &mut Tx<'_>, query: &AuditQuery) -> Result<Vec<AuditEntry
         values.len()
     );
     tx.query(&sql, &values, read)
+}
+
+/// Delete the oldest entries before a time. The triggers let go what lies before the horizon, which
+/// only ever moves on.
+pub(crate) fn forget(tx: &mut Tx<'_>, before: UnixTime, most: u64) -> Result<u64, StoreError> {
+    tx.execute("UPDATE audit_horizon SET before = max(before, ?1)", &[before.into()])?;
+    let deleted = tx.execute(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit \
+         WHERE at < ?1 AND id < (SELECT max(id) FROM audit) ORDER BY id LIMIT ?2)",
+        &[before.into(), most.into()],
+    )?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }
 
 fn read(row: &Row<'_>) -> Result<AuditEntry, StoreError> {

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    rsa,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256},
 };
 use serde_json::{Value, json};
 
@@ -22,9 +23,17 @@ pub struct ScriptedProvider {
 
 struct SigningKey {
     id: usize,
-    pair: EcdsaKeyPair,
+    pair: Pair,
     random: SystemRandom,
 }
+
+enum Pair {
+    Ec(EcdsaKeyPair),
+    Rsa(rsa::KeyPair),
+}
+
+/// A key of RSA, which cannot be made here as fast as one of a curve. It is good for nothing but tests.
+const RSA: &[u8] = include_bytes!("oidc/rsa.pk8");
 
 impl SigningKey {
     fn generate(id: usize) -> Self {
@@ -32,7 +41,19 @@ impl SigningKey {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("the machine has randomness");
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).expect("it was just made");
-        Self { id, pair, random }
+        Self { id, pair: Pair::Ec(pair), random }
+    }
+
+    fn of_rsa(id: usize) -> Self {
+        let pair = rsa::KeyPair::from_pkcs8(RSA).expect("it was made once and kept");
+        Self { id, pair: Pair::Rsa(pair), random: SystemRandom::new() }
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self.pair {
+            Pair::Ec(_) => "ES256",
+            Pair::Rsa(_) => "RS256",
+        }
     }
 
     fn name(&self) -> String {
@@ -41,15 +62,32 @@ impl SigningKey {
 
     fn sign(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
-        let signature = self.pair.sign(&self.random, message.as_bytes()).expect("any message can be signed");
-        format!("{message}.{}", encoded(signature.as_ref()))
+        let signature = match &self.pair {
+            Pair::Ec(pair) => pair.sign(&self.random, message.as_bytes()).map(|made| made.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut made = vec![0; pair.public().modulus_len()];
+                let (padding, message) = (&RSA_PKCS1_SHA256, message.as_bytes());
+                pair.sign(padding, &self.random, message, &mut made).map(|()| made)
+            }
+        };
+        format!("{message}.{}", encoded(signature.expect("any message can be signed")))
     }
 
-    /// The public half as a JSON web key: behind one byte that says so, both coordinates.
+    /// The public half as a JSON web key.
     fn published(&self) -> Value {
-        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
-        json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.name(),
-               "x": encoded(x), "y": encoded(y)})
+        match &self.pair {
+            Pair::Ec(pair) => {
+                // Behind one byte that says so, both coordinates.
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.name(),
+                       "x": encoded(x), "y": encoded(y)})
+            }
+            Pair::Rsa(pair) => {
+                let parts = rsa::PublicKeyComponents::<Vec<u8>>::from(pair.public());
+                json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.name(),
+                       "n": encoded(parts.n), "e": encoded(parts.e)})
+            }
+        }
     }
 }
 
@@ -111,6 +149,14 @@ impl ScriptedProvider {
         self.publish();
     }
 
+    /// Sign with RSA from now on (`RS256`, as most providers do), and publish that key only.
+    pub fn use_rsa(&self) {
+        let next = self.key().id + 1;
+        *self.key() = SigningKey::of_rsa(next);
+        self.describe(&json!({"id_token_signing_alg_values_supported": ["RS256"]}));
+        self.publish();
+    }
+
     /// Claims about `ada@example.org`, whose subject is `ada`, for a token that is good for five minutes
     /// from `now`, in seconds since 1970.
     pub fn claims(&self, nonce: &str, now: i64) -> Value {
@@ -130,7 +176,7 @@ impl ScriptedProvider {
     /// An ID token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         let key = self.key();
-        key.sign(&json!({"alg": "ES256", "typ": "JWT", "kid": key.name()}), claims)
+        key.sign(&json!({"alg": key.algorithm(), "typ": "JWT", "kid": key.name()}), claims)
     }
 
     /// An ID token with these claims and any header, signed with the key all the same.

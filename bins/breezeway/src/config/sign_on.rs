@@ -15,6 +15,7 @@ use super::{Source, words};
 
 pub(super) fn read(source: &Source, gateway: &mut Config) -> Result<()> {
     gateway.api.public_url = source.text("WEBUI_URL");
+    gateway.middleware.proxies = words(source.text("BREEZEWAY_TRUSTED_PROXIES").as_deref(), ',');
     gateway.middleware.trusted_headers = trusted_headers(source)?;
     gateway.sign_on = provider(source)?;
     Ok(())

@@ -57,6 +57,7 @@ impl From<&breezeway_auth::Error> for ApiError {
                 400,
                 "Uh-oh! The password you entered is too long. Please make sure your password is less than 72 bytes long.",
             ),
+            Auth::PasswordRefused(hint) => return Self::bad_request(hint.clone()),
             Auth::PasswordTooWeak => (400, "Please choose a password."),
             Auth::WrongCredentials => (
                 400,

@@ -32,7 +32,10 @@ impl FromRequestParts<ApiState> for Trail {
         Ok(Self {
             log: state.audit.clone(),
             actor: parts.extensions.get::<Principal>().map(Actor::from),
-            address: parts.extensions.get::<PeerAddress>().map(|peer| peer.0),
+            address: parts
+                .extensions
+                .get::<PeerAddress>()
+                .map(|peer| state.config.proxies.client(peer.0, &parts.headers)),
             request_id: parts.extensions.get::<RequestId>().map(ToString::to_string),
         })
     }
@@ -42,6 +45,11 @@ impl Trail {
     /// Report what the caller has done. `detail` is an object, or null.
     pub(crate) async fn report(&self, action: Action, target: Target, detail: Value) {
         self.log.report(self.event(action, self.actor.clone(), Some(target), detail)).await;
+    }
+
+    /// Report that the caller has deleted something.
+    pub(crate) async fn report_deleted(&self, kind: &str, id: impl fmt::Display) {
+        self.report(Action::Deleted, Target::new(kind, id), Value::Null).await;
     }
 
     /// Report what somebody has done who was nobody when the request came.

@@ -7,8 +7,8 @@ use axum::{
 };
 use breezeway_auth::{AccountChange, Action, AuthSettings, Error, NewAccount, Session, Target};
 use breezeway_core::{Credential, Role, Secret};
-use breezeway_middleware::{CrossSite, FromProxy};
-use http::{HeaderName, HeaderValue, header};
+use breezeway_middleware::{CrossSite, FromProxy, credential};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -179,8 +179,13 @@ const NO_TRUSTED_HEADER: &str =
     get, path = "/api/v1/auths/", tag = "auths",
     responses((status = 200, body = SessionView), (status = "4XX", description = "refused")),
 )]
-async fn session(State(state): State<ApiState>, Human(principal): Human) -> ApiResult<Response> {
-    let session = state.auth.renew(&principal)?;
+async fn session(
+    State(state): State<ApiState>,
+    Human(principal): Human,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let token = credential(&headers, &state.config.api_key_header);
+    let session = state.auth.renew(&principal, token)?;
     Ok(signed_in(&state, &session, true))
 }
 

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{Json, Path, Verified},
+    extract::{Json, Path, Trail, Verified},
     state::ApiState,
     views::chats,
 };
@@ -113,11 +113,15 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     permitted(&state, &principal, "chat.delete")?;
     let id = id.parse::<ChatId>().map_err(|_| ApiError::not_found())?;
     match state.saved.delete(&principal, &id).await {
-        Ok(()) => Ok(JsonAnswer(true)),
+        Ok(()) => {
+            trail.report_deleted("chat", id).await;
+            Ok(JsonAnswer(true))
+        }
         Err(breezeway_chat::history::SavedError::NoSuchChat) => Err(ApiError::not_found()),
         Err(other) => Err(other.into()),
     }

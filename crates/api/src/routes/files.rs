@@ -9,10 +9,10 @@ use axum::{
 };
 use breezeway_auth::{Action, Target};
 use breezeway_core::{FileId, Principal, Role};
-use breezeway_knowledge::{File, FileOrder, FileQuery, FileState, Slice, Upload};
+use breezeway_knowledge::{Error as LibraryError, File, FileOrder, FileQuery, FileState, Slice, Upload};
 use bytes::Bytes;
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -109,6 +109,9 @@ struct RenameForm {
     filename: String,
 }
 
+/// What a key for certain knowledge is told that would upload past it.
+const NOT_LOOSE: &str = "This API key is limited to certain collections. Name one of them as `knowledge_id` in the upload's `metadata`.";
+
 /// Upload a file. It is answered at once; its text follows in the background.
 #[utoipa::path(
     post, path = "/api/v1/files/", tag = "files", params(UploadQuery),
@@ -128,15 +131,24 @@ async fn upload(
     };
     let upload = Upload { name: form.file_name, media_type, process, metadata: Map::new(), into: None };
     let metadata = form.metadata;
+    // Its key could not see the file again.
+    let is_narrowed = principal.rules.as_ref().is_some_and(|rules| rules.collections.is_some());
     let file = state
         .library
         .add_file_completed(&principal, upload, form.bytes, |upload| {
             upload.metadata = metadata.take();
             let into = upload.metadata.get("knowledge_id").and_then(Value::as_str);
             upload.into = into.and_then(|id| id.parse().ok());
-            Ok(())
+            match upload.into.is_none() && is_narrowed {
+                true => Err(LibraryError::KeyNarrowed),
+                false => Ok(()),
+            }
         })
-        .await?;
+        .await
+        .map_err(|refusal| match refusal {
+            LibraryError::KeyNarrowed => ApiError::new(StatusCode::FORBIDDEN, NOT_LOOSE),
+            other => other.into(),
+        })?;
     if process && query.process_in_background == Some(false) {
         let id = file.id.clone();
         wait_until_final(&state, &principal, &id).await?;
@@ -256,8 +268,11 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Value>> {
-    state.library.delete_file(&principal, &id_of(&id)?).await?;
+    let id = id_of(&id)?;
+    state.library.delete_file(&principal, &id).await?;
+    trail.report_deleted("file", id).await;
     Ok(JsonAnswer(json!({"message": "File deleted successfully"})))
 }
 

@@ -1,17 +1,18 @@
 //! `/api/v1/folders`: folders of saved chats.
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_chat::history::FolderChange;
 use breezeway_core::{FolderId, Principal};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::chats::permitted;
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Json, Path, Query, Verified},
+    extract::{Json, Path, Query, Trail, Verified},
     state::ApiState,
     views::chats,
 };
@@ -168,12 +169,15 @@ async fn delete(
     Verified(principal): Verified,
     Path(id): Path<String>,
     Query(query): Query<DeleteQuery>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     let with_chats = query.delete_contents.unwrap_or(true);
     if with_chats {
         permitted(&state, &principal, "chat.delete")?;
     }
-    state.saved.delete_folder(&principal, &id_of(&id)?, with_chats).await?;
+    let id = id_of(&id)?;
+    state.saved.delete_folder(&principal, &id, with_chats).await?;
+    trail.report(Action::Deleted, Target::new("folder", id), json!({"with_chats": with_chats})).await;
     Ok(JsonAnswer(true))
 }
 

@@ -4,6 +4,7 @@ use axum::{
     Json as JsonAnswer,
     extract::{Path, State},
 };
+use breezeway_auth::{Action, Target};
 use breezeway_core::{CollectionId, FileId, Principal};
 use breezeway_knowledge::{
     Collection, CollectionChange, CollectionQuery, Error as LibraryError, FileOrder, Member, MemberQuery,
@@ -199,6 +200,7 @@ async fn files(
     Verified(principal): Verified,
     Path(id): Path<String>,
     Query(query): Query<FilesQuery>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Value>> {
     let id = id_of(&id)?;
     let page = positive(query.page)?;
@@ -217,6 +219,9 @@ async fn files(
     };
     let slice = Slice { offset: (page - 1).saturating_mul(limit), limit };
     let collection = state.library.collection(&principal, &id).await?;
+    if !shared_with(&principal, &collection.owner, &collection.grants) {
+        trail.report_foreign(&principal, &collection.owner, "knowledge", &collection.id).await;
+    }
     let wanted = MemberQuery { text: query.query.filter(|text| !text.is_empty()), order, slice };
     let members = state.library.members(&principal, &id, wanted).await?;
     let items: Vec<_> = members
@@ -369,8 +374,10 @@ async fn reset(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Map<String, Value>>> {
     let collection = state.library.reset_collection(&principal, &id_of(&id)?).await?;
+    trail.report(Action::Reset, Target::new("knowledge", &collection.id), Value::Null).await;
     Ok(JsonAnswer(knowledge::view(&collection, None, false)))
 }
 
@@ -383,8 +390,11 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
-    state.library.delete_collection(&principal, &id_of(&id)?).await?;
+    let id = id_of(&id)?;
+    state.library.delete_collection(&principal, &id).await?;
+    trail.report_deleted("knowledge", id).await;
     Ok(JsonAnswer(true))
 }
 

@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::users;
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult, NOT_FOUND, UNAUTHORIZED},
-    extract::{Admin, Json, Query, Verified},
+    extract::{Admin, Json, Query, Trail, Verified},
     state::ApiState,
     views::{grants, models},
 };
@@ -360,9 +360,12 @@ async fn change_access(
 async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
     Json(form): Json<ModelIdForm>,
 ) -> ApiResult<JsonAnswer<bool>> {
-    state.registry.delete_overlay(&principal, &known(&form.id)?).await?;
+    let id = known(&form.id)?;
+    state.registry.delete_overlay(&principal, &id).await?;
+    trail.report_deleted("model", id).await;
     Ok(JsonAnswer(true))
 }
 

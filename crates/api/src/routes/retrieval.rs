@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
-    extract::{Json, Verified},
+    extract::{Json, Trail, Verified, shared_with},
     metered::metered_search,
     state::ApiState,
     views::passages,
@@ -78,9 +78,10 @@ struct Options {
 async fn query_doc(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
     Json(form): Json<QueryDoc>,
 ) -> ApiResult<JsonAnswer<Value>> {
-    let Some(files) = scope(&state, &principal, &form.collection_name).await? else {
+    let Some(files) = scope(&state, (&principal, &trail), &form.collection_name).await? else {
         return Ok(JsonAnswer(Value::Null));
     };
     let found = search(&state, &principal, files, &form.query, &form.options).await?;
@@ -99,6 +100,7 @@ async fn query_doc(
 async fn query_collection(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
     Json(form): Json<QueryCollection>,
 ) -> ApiResult<JsonAnswer<Value>> {
     let names: BTreeSet<&str> = form.collection_names.iter().map(String::as_str).collect();
@@ -108,7 +110,7 @@ async fn query_collection(
     }
     let mut files = Vec::new();
     for name in names {
-        files.extend(scope(&state, &principal, name).await?.unwrap_or_default());
+        files.extend(scope(&state, (&principal, &trail), name).await?.unwrap_or_default());
     }
     let found = search(&state, &principal, files, &form.query, &form.options).await?;
     Ok(JsonAnswer(view_of(&state, &found).into()))
@@ -116,18 +118,28 @@ async fn query_collection(
 
 /// The files behind a name: `file-<id>`, or a collection's id. `None` where an admin asks for what does
 /// not exist; anybody else is refused, as for what is not theirs, so that names tell nothing.
-async fn scope(state: &ApiState, principal: &Principal, name: &str) -> ApiResult<Option<Vec<FileId>>> {
+async fn scope(
+    state: &ApiState,
+    (principal, trail): (&Principal, &Trail),
+    name: &str,
+) -> ApiResult<Option<Vec<FileId>>> {
     let refused = || ApiError::new(StatusCode::FORBIDDEN, ACCESS_PROHIBITED);
     let unknown = || if principal.is_admin() { Ok(None) } else { Err(refused()) };
     if let Some(Ok(id)) = name.strip_prefix("file-").map(str::parse::<FileId>) {
         return match state.library.file(principal, &id).await {
-            Ok(_) => Ok(Some(vec![id])),
+            Ok(file) => {
+                trail.report_foreign(principal, &file.owner, "file", &file.id).await;
+                Ok(Some(vec![id]))
+            }
             Err(LibraryError::NoSuchFile(_)) => unknown(),
             Err(other) => Err(other.into()),
         };
     }
     match state.library.find_collection(principal, name).await {
         Ok(Some(collection)) => {
+            if !shared_with(principal, &collection.owner, &collection.grants) {
+                trail.report_foreign(principal, &collection.owner, "knowledge", &collection.id).await;
+            }
             Ok(Some(state.library.searchable(principal, &Wanted::Collection(collection.id)).await?))
         }
         Ok(None) => unknown(),

@@ -76,6 +76,8 @@ pub struct EmbeddingView {
     pub openai_url: String,
     /// Where Ollama's is.
     pub ollama_url: String,
+    /// The key of the service in use.
+    pub key: Option<Secret>,
 }
 
 impl EmbeddingView {

@@ -17,10 +17,11 @@ use std::{
 };
 
 use breezeway_core::{Clock, StoreError, UnixTime};
+use serde_json::Value;
 use tokio::sync::{Mutex as Turn, Notify};
 use tracing::error;
 
-use super::{AuditEntry, AuditEvent, AuditQuery, AuditStore};
+use super::{Action, AuditEntry, AuditEvent, AuditQuery, AuditStore, Target};
 
 /// How many events wait before who reports another one writes them.
 const CROWD: usize = 256;
@@ -30,6 +31,9 @@ const MOST: usize = 8192;
 
 /// Places to remember subjects of seldom events at.
 const SUBJECTS: usize = 4096;
+
+/// How many entries one transaction deletes.
+const FORGOTTEN_AT_ONCE: u64 = 512;
 
 /// How many events one transaction takes.
 const BATCH: usize = 256;
@@ -138,6 +142,43 @@ impl AuditLog {
         self.0.store.entries(query).await
     }
 
+    /// Delete entries that are older than `age`, and report that, if there were any. Each transaction
+    /// deletes a few hundred, so that nobody who writes waits long.
+    ///
+    /// # Errors
+    /// The store's; what was deleted until then is gone, and reported.
+    pub async fn trim(&self, age: Duration) -> Result<u64, StoreError> {
+        let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        let before = UnixTime::from_seconds(self.0.clock.now().seconds().saturating_sub(age));
+        let mut entries = 0;
+        let ended = loop {
+            match self.0.store.forget(before, FORGOTTEN_AT_ONCE).await {
+                Ok(forgotten) => {
+                    entries += forgotten;
+                    if forgotten < FORGOTTEN_AT_ONCE {
+                        break Ok(());
+                    }
+                }
+                Err(failure) => break Err(failure),
+            }
+        };
+        if entries > 0 {
+            let detail = [("entries", Value::from(entries)), ("before", before.seconds().into())];
+            let detail = detail.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            self.report(AuditEvent {
+                at: before,
+                action: Action::LogTrimmed,
+                actor: None,
+                target: Some(Target::new("audit", "log")),
+                address: None,
+                request_id: None,
+                detail,
+            })
+            .await;
+        }
+        ended.map(|()| entries)
+    }
+
     fn waiting(&self) -> MutexGuard<'_, VecDeque<AuditEvent>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,6 +212,10 @@ mod tests {
 
         async fn entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
             self.inner.entries(query).await
+        }
+
+        async fn forget(&self, before: UnixTime, most: u64) -> Result<u64, StoreError> {
+            self.inner.forget(before, most).await
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use breezeway_core::StoreError;
+use breezeway_core::{StoreError, UnixTime};
 
 use super::{AuditCursor, AuditEntry, AuditEvent, AuditQuery, AuditStore};
 
@@ -50,6 +50,18 @@ impl AuditStore for MemoryAudit {
                 fitting.filter(|entry| entry.id > after).take(limit).cloned().collect()
             }
         })
+    }
+
+    async fn forget(&self, before: UnixTime, most: u64) -> Result<u64, StoreError> {
+        let mut log = self.log();
+        let latest = log.last().map(|entry| entry.id);
+        let mut forgotten = 0;
+        log.retain(|entry| {
+            let goes = entry.event.at < before && Some(entry.id) != latest && forgotten < most;
+            forgotten += u64::from(goes);
+            !goes
+        });
+        Ok(forgotten)
     }
 }
 

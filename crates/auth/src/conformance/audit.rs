@@ -13,6 +13,7 @@ pub async fn audit_store<S: AuditStore>(fresh: impl AsyncFn() -> S) {
     an_event_reads_back_as_appended(&fresh().await).await;
     entries_run_in_both_directions(&fresh().await).await;
     every_part_of_a_query_counts(&fresh().await).await;
+    old_entries_are_forgotten_and_the_latest_is_not(&fresh().await).await;
 }
 
 fn event(seconds: i64, action: Action, actor: &str, target: &str) -> AuditEvent {
@@ -74,6 +75,25 @@ async fn entries_run_in_both_directions<S: AuditStore>(store: &S) {
     assert_eq!(list(store, after(u64::MAX)).await, [], "any number is understood");
     assert_eq!(list(store, AuditQuery { limit: u64::MAX, ..all.clone() }).await, latest);
     assert_eq!(list(store, AuditQuery { limit: 0, ..all }).await, []);
+}
+
+async fn old_entries_are_forgotten_and_the_latest_is_not<S: AuditStore>(store: &S) {
+    let at = UnixTime::from_seconds;
+    let events: Vec<_> = (0..6).map(|seconds| event(seconds, Action::SignIn, "ada", "ada")).collect();
+    store.append(&events).await.expect("written");
+    let all = AuditQuery { from: AuditCursor::After(0), limit: 10, ..AuditQuery::default() };
+    let before = list(store, all.clone()).await;
+
+    assert_eq!(store.forget(at(0), 10).await.expect("asked"), 0);
+    assert_eq!(store.forget(at(4), 3).await.expect("forgotten"), 3);
+    assert_eq!(list(store, all.clone()).await, before[3..]);
+    assert_eq!(store.forget(at(4), 3).await.expect("forgotten"), 1);
+    assert_eq!(store.forget(at(100), 10).await.expect("forgotten"), 1);
+    assert_eq!(list(store, all.clone()).await, before[5..], "the latest stays");
+
+    store.append(&events[..1]).await.expect("written");
+    let after = list(store, all).await;
+    assert!(after[1].id > before[5].id, "no number is given twice");
 }
 
 async fn every_part_of_a_query_counts<S: AuditStore>(store: &S) {

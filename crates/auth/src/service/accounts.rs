@@ -58,7 +58,7 @@ impl Auth {
     pub async fn update_account(&self, id: &UserId, change: AccountChange) -> Result<Arc<Account>> {
         let hash = match &change.password {
             Some(new) => {
-                password::check(new)?;
+                password::check(new, self.0.password_rule.as_ref())?;
                 Some(self.0.hasher.hash(new).await?)
             }
             None => None,
@@ -116,7 +116,7 @@ impl Auth {
     /// An account that could be inserted, its password hashed.
     pub(super) async fn draft(&self, new: NewAccount) -> Result<Account> {
         let email = normal_email(&new.email)?;
-        password::check(&new.password)?;
+        password::check(&new.password, self.0.password_rule.as_ref())?;
         // Asked again when it is inserted; here it saves the hashing.
         if self.0.directory.by_email(&email).is_some() {
             return Err(Error::EmailTaken);

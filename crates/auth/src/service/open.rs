@@ -60,6 +60,7 @@ impl Auth {
             tokens: Tokens::new(&config.secret, &config.previous_secrets),
             sealer: Sealer::new(&config.secret, &config.previous_secrets)?,
             hasher: Hasher::new(config.password, lane).await?,
+            password_rule: config.password_rule,
             throttle: Throttle::new(),
             settings: Live::new(settings),
             uses: Uses::default(),

@@ -1,6 +1,6 @@
 //! Signing up, in and out.
 
-use breezeway_core::{Credential, Principal, Role, Secret, SessionId};
+use breezeway_core::{Credential, Principal, Role, Secret, SessionId, UnixTime};
 
 use super::{Auth, Session};
 use crate::{
@@ -77,11 +77,12 @@ impl Auth {
     }
 
     /// A fresh token for a signed-in person (renews the cookie). It is the same session, so signing
-    /// out ends the earlier tokens too.
+    /// out ends the earlier tokens too. `token` is the one the caller came with: how the person proved
+    /// who they are, and when, stays as it says.
     ///
     /// # Errors
     /// [`Error::HumanRequired`] for API keys; if the account or session is gone.
-    pub fn renew(&self, principal: &Principal) -> Result<Session> {
+    pub fn renew(&self, principal: &Principal, token: Option<&str>) -> Result<Session> {
         let session = match &principal.credential {
             Credential::Session(session) if self.0.revoked.contains(session) => return Err(Error::Revoked),
             Credential::Session(session) => session.clone(),
@@ -89,7 +90,12 @@ impl Auth {
             Credential::ApiKey(_) => return Err(Error::HumanRequired),
         };
         let account = self.account(&principal.user).ok_or(Error::UnknownCredential)?;
-        self.session(&account, session)
+        let now = self.0.clock.now();
+        let earlier = token.and_then(|token| self.0.tokens.verify(token, now).ok());
+        match earlier.filter(|earlier| earlier.session == session) {
+            Some(earlier) => self.signed(&account, session, earlier.method, earlier.proved_at),
+            None => self.session(&account, session),
+        }
     }
 
     /// End the session of this credential at once. Keys are not ended by it.
@@ -124,7 +130,7 @@ impl Auth {
         if matches!(principal.credential, Credential::ApiKey(_)) {
             return Err(Error::HumanRequired);
         }
-        password::check(new)?;
+        password::check(new, self.0.password_rule.as_ref())?;
         let account = self.account(&principal.user).ok_or(Error::UnknownCredential)?;
         // A stolen session must not be a way to guess the password; it has a count of its own, so
         // that it is no way to keep the owner from signing in either.
@@ -167,6 +173,16 @@ impl Auth {
         session: SessionId,
         method: &'static str,
     ) -> Result<Session> {
+        self.signed(account, session, method.to_owned(), self.0.clock.now())
+    }
+
+    fn signed(
+        &self,
+        account: &Account,
+        session: SessionId,
+        method: String,
+        proved_at: UnixTime,
+    ) -> Result<Session> {
         let now = self.0.clock.now();
         let expires_at = self.settings().session_lifetime()?.map(|lifetime| now.plus(lifetime));
         let token = SessionToken {
@@ -174,7 +190,9 @@ impl Auth {
             session,
             stamp: account.session_stamp.clone(),
             expires_at,
+            method,
+            proved_at,
         };
-        Ok(Session { account: account.clone(), token: self.0.tokens.sign(token, method, now)?, expires_at })
+        Ok(Session { account: account.clone(), token: self.0.tokens.sign(token, now)?, expires_at })
     }
 }

@@ -37,6 +37,7 @@ impl World {
                 secret: "secret".into(),
                 previous_secrets: Vec::new(),
                 password: PasswordParams { memory_kib: 8, passes: 1 },
+                password_rule: None,
                 settings: AuthSettings::default(),
                 persistent_settings: true,
                 single_user: false,

@@ -18,12 +18,14 @@ fn session() -> SessionToken {
         session: "one".parse().unwrap(),
         stamp: "stamp".into(),
         expires_at: Some(LATER),
+        method: "oauth".into(),
+        proved_at: UnixTime::from_seconds(1_600_000_000),
     }
 }
 
 fn claims() -> Value {
     json!({
-        "id": "ada", "typ": "session", "auth_method": "password", "auth_time": 1_700_000_000,
+        "id": "ada", "typ": "session", "auth_method": "oauth", "auth_time": 1_600_000_000,
         "session_stamp": "stamp", "mfa_verified": false, "iat": 1_700_000_000, "exp": 1_700_000_100, "jti": "one",
     })
 }
@@ -36,7 +38,7 @@ fn forge(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
 fn a_token_reads_back_until_it_expires() {
     let tokens = tokens("secret", &[]);
 
-    let token = tokens.sign(session(), "password", NOW).unwrap();
+    let token = tokens.sign(session(), NOW).unwrap();
 
     assert_eq!(tokens.verify(token.expose(), NOW).unwrap(), session());
     assert!(matches!(tokens.verify(token.expose(), LATER), Err(Error::InvalidToken)));
@@ -46,14 +48,14 @@ fn a_token_reads_back_until_it_expires() {
 fn a_token_without_an_end_never_expires() {
     let tokens = tokens("secret", &[]);
 
-    let token = tokens.sign(SessionToken { expires_at: None, ..session() }, "password", NOW).unwrap();
+    let token = tokens.sign(SessionToken { expires_at: None, ..session() }, NOW).unwrap();
 
     assert!(tokens.verify(token.expose(), UnixTime::from_seconds(i64::MAX)).is_ok());
 }
 
 #[test]
 fn the_claims_are_those_of_open_webui() {
-    let token = tokens("secret", &[]).sign(session(), "password", NOW).unwrap();
+    let token = tokens("secret", &[]).sign(session(), NOW).unwrap();
 
     let mut anything = Validation::new(Algorithm::HS256);
     anything.validate_exp = false;
@@ -66,7 +68,7 @@ fn the_claims_are_those_of_open_webui() {
 
 #[test]
 fn a_previous_secret_still_verifies_and_an_unknown_one_does_not() {
-    let token = tokens("old", &[]).sign(session(), "password", NOW).unwrap();
+    let token = tokens("old", &[]).sign(session(), NOW).unwrap();
 
     assert!(tokens("new", &["older", "old"]).verify(token.expose(), NOW).is_ok());
     assert!(matches!(tokens("new", &["older"]).verify(token.expose(), NOW), Err(Error::InvalidToken)));
@@ -144,7 +146,7 @@ proptest! {
     #[test]
     fn a_changed_token_does_not_verify(at in 0_usize..400, with in "[A-Za-z0-9_-]") {
         let tokens = tokens("secret", &[]);
-        let token = tokens.sign(session(), "password", NOW).unwrap().expose().to_owned();
+        let token = tokens.sign(session(), NOW).unwrap().expose().to_owned();
         let at = at % token.len();
         let mut changed = token.clone();
         changed.replace_range(at..=at, &with);

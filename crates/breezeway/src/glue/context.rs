@@ -11,7 +11,7 @@ use breezeway_retrieval::{Passage, Question, Retriever};
 use breezeway_usage::Meter;
 use serde_json::{Map, Value};
 
-use super::Embedder;
+use super::{Embedder, Onlooker};
 
 /// Collections that a model searches which is given none, the most recently changed first.
 const MOST_COLLECTIONS: usize = 256;
@@ -24,6 +24,7 @@ pub(crate) struct RagContext {
     pub(crate) library: Library,
     pub(crate) retriever: Retriever,
     pub(crate) meter: Meter,
+    pub(crate) onlooker: Onlooker,
     pub(crate) settings: Live<RetrievalSettings>,
     /// What `embedding_config` of each passage's metadata names.
     pub(crate) embedder: Arc<Embedder>,
@@ -92,6 +93,7 @@ impl RagContext {
             ItemKind::Collection(id) => Wanted::Collection(id.clone()),
             ItemKind::Text(_) => return Ok(Vec::new()),
         };
+        self.onlooker.note(principal, &wanted).await;
         self.library.searchable(principal, &wanted).await.map_err(failed)
     }
 

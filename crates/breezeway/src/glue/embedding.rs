@@ -223,13 +223,16 @@ impl Embedder {
             batch: LOCAL_BATCH,
             openai_url: first(ConnectionKind::OpenAi).unwrap_or_default(),
             ollama_url: first(ConnectionKind::Ollama).unwrap_or_default(),
+            key: None,
         };
         match now.as_ref() {
             Embedding::OpenAi(service) => {
-                (view.batch, view.openai_url) = (service.batch, service.url.clone())
+                (view.batch, view.openai_url) = (service.batch, service.url.clone());
+                view.key.clone_from(&service.key);
             }
             Embedding::Ollama(service) => {
-                (view.batch, view.ollama_url) = (service.batch, service.url.clone())
+                (view.batch, view.ollama_url) = (service.batch, service.url.clone());
+                view.key.clone_from(&service.key);
             }
             Embedding::None | Embedding::Local(_) | Embedding::Model(_) => {}
         }

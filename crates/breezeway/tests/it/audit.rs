@@ -166,6 +166,13 @@ async fn an_admin_who_looks_at_what_is_anothers_is_written_down() {
             }
         }
         ada.get(&format!("/api/v1/knowledge/{notes}/export")).await;
+        ada.get(&format!("/api/v1/knowledge/{notes}/files")).await;
+        for collection in [&notes, &format!("file-{file}")] {
+            let query = json!({"collection_names": [collection], "query": "diary"});
+            assert_eq!(ada.post("/api/v1/retrieval/query/collection", query).await.status, 200);
+            let query = json!({"collection_name": collection, "query": "diary"});
+            assert_eq!(ada.post("/api/v1/retrieval/query/doc", query).await.status, 200);
+        }
     };
 
     looks().await;
@@ -176,6 +183,11 @@ async fn an_admin_who_looks_at_what_is_anothers_is_written_down() {
     foreign_read by ada@example.org to file {"owner":"[eve]"}
     foreign_read by ada@example.org to knowledge {"owner":"[eve]"}
     foreign_read by ada@example.org to knowledge {"owner":"[eve]"}
+    foreign_read by ada@example.org to knowledge {"owner":"[eve]"}
+    foreign_read by ada@example.org to knowledge {"owner":"[eve]"}
+    foreign_read by ada@example.org to knowledge {"owner":"[eve]"}
+    foreign_read by ada@example.org to file {"owner":"[eve]"}
+    foreign_read by ada@example.org to file {"owner":"[eve]"}
     "#);
 
     // Knowledge that is shared with her is hers to read.
@@ -184,7 +196,7 @@ async fn an_admin_who_looks_at_what_is_anothers_is_written_down() {
     assert_eq!(shared.status, 200, "{}", shared.summary());
     looks().await;
     let lines = log(&ada, "&action=foreign_read").await;
-    assert_eq!(lines.iter().filter(|line| line.contains("knowledge")).count(), 2);
+    assert_eq!(lines.iter().filter(|line| line.contains("knowledge")).count(), 5);
 }
 
 #[tokio::test]
@@ -241,4 +253,116 @@ async fn the_log_is_read_in_pages_and_exported_whole_by_admins_alone() {
     "#);
     assert_eq!(ada.get(&format!("{AUDIT}?since=soon")).await.status, 422);
     assert_eq!(ada.get(&format!("{AUDIT}?limit=0")).await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_chat_that_looks_into_what_is_anothers_is_written_down_once_in_a_while() {
+    let (mut server, _upstreams) = TestServer::with_upstreams().await;
+    server.run();
+    let (ada, eve) = (server.sign_up("ada").await, server.sign_up("eve").await);
+    ada.post("/api/v1/users/default/permissions", json!({"workspace": {"knowledge": true}})).await;
+    let made = eve.post("/api/v1/knowledge/create", json!({"name": "notes", "description": ""})).await;
+    let notes = made.json()["id"].as_str().unwrap().to_owned();
+    let ask = async || {
+        let body = json!({
+            "model": "gpt-small",
+            "messages": [{"role": "user", "content": "What is new?"}],
+            "files": [{"type": "collection", "id": notes}],
+        });
+        assert_eq!(ada.post("/api/chat/completions", body).await.status, 200);
+    };
+
+    ask().await;
+    ask().await;
+    server.pass(600);
+    ask().await;
+
+    let lines = log(&ada, "&action=foreign_read").await;
+    assert_snapshot!(without_ids(&lines, &[(&eve.id, "[eve]")]), @r#"
+    foreign_read by ada@example.org to knowledge {"owner":"[eve]","by":"chat"}
+    foreign_read by ada@example.org to knowledge {"owner":"[eve]","by":"chat"}
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_shared_is_written_down() {
+    let (mut server, _upstreams) = TestServer::with_upstreams().await;
+    server.run();
+    let ada = server.sign_up("ada").await;
+    let id = |answer: crate::harness::Answer| answer.json()["id"].as_str().unwrap().to_owned();
+    let file = id(ada.upload("a.txt", "Some text.").await);
+    let notes = id(ada.post("/api/v1/knowledge/create", json!({"name": "n", "description": ""})).await);
+    let overlay =
+        json!({"id": "mine", "name": "Mine", "base_model_id": "gpt-small", "meta": {}, "params": {}});
+    ada.post("/api/v1/models/create", overlay).await;
+    let folder = id(ada.post("/api/v1/folders/", json!({"name": "letters"})).await);
+    let chat = id(ada.post("/api/v1/chats/new", json!({"chat": {"title": "t"}})).await);
+    let steps = [
+        (http::Method::POST, format!("/api/v1/chats/{chat}/share")),
+        (http::Method::DELETE, format!("/api/v1/chats/{chat}/share")),
+        (http::Method::DELETE, format!("/api/v1/chats/{chat}")),
+        (http::Method::DELETE, format!("/api/v1/chats/{chat}")),
+        (http::Method::DELETE, "/api/v1/chats/".to_owned()),
+        (http::Method::DELETE, format!("/api/v1/folders/{folder}")),
+        (http::Method::POST, format!("/api/v1/knowledge/{notes}/reset")),
+        (http::Method::DELETE, format!("/api/v1/knowledge/{notes}/delete")),
+        (http::Method::DELETE, format!("/api/v1/files/{file}")),
+    ];
+
+    for (method, path) in steps {
+        ada.send(method, &path, bytes::Bytes::new()).await;
+    }
+    ada.post("/api/v1/models/model/delete", json!({"id": "mine"})).await;
+
+    assert_snapshot!(log(&ada, "").await[1..].join("\n"), @r#"
+    shared by ada@example.org to chat {}
+    unshared by ada@example.org to chat {}
+    deleted by ada@example.org to chat {}
+    deleted by ada@example.org to chat {}
+    deleted by ada@example.org to folder {"with_chats":true}
+    reset by ada@example.org to knowledge {}
+    deleted by ada@example.org to knowledge {}
+    deleted by ada@example.org to file {}
+    deleted by ada@example.org to model {}
+    "#);
+}
+
+#[tokio::test]
+async fn the_address_is_the_one_that_the_trusted_proxy_has_seen() {
+    let server = TestServer::with(|config| config.middleware.proxies = vec!["10.0.0.0/8".into()]).await;
+    let ada = server.sign_up("ada").await;
+    let try_in = async |peer: &str, forwarded: &str| {
+        let stranger = server.stranger().at_address(peer).with_header("x-forwarded-for", forwarded);
+        let form = json!({"email": format!("{peer}@example.org"), "password": "wrong"});
+        stranger.post("/api/v1/auths/signin", form).await;
+        let entry = ada.get(&format!("{AUDIT}?limit=1&action=sign_in_failed")).await.json();
+        entry["items"][0]["address"].as_str().unwrap().to_owned()
+    };
+
+    assert_eq!(try_in("10.0.0.1", "127.0.0.1, 198.51.100.1").await, "198.51.100.1");
+    assert_eq!(try_in("192.0.2.7", "198.51.100.1").await, "192.0.2.7");
+}
+
+#[tokio::test]
+async fn entries_older_than_they_are_to_be_kept_go_and_that_is_written_down() {
+    let mut server = TestServer::with(|config| config.audit_days = Some(7)).await;
+    let ada = server.sign_up("ada").await;
+    let eve = server.sign_up("eve").await;
+    server.breezeway.audit().flush().await.unwrap();
+    server.pass(8 * 86_400);
+    let now = json!({"role": "admin"});
+    ada.post(&format!("/api/v1/users/{}/update", eve.id), now).await;
+    server.breezeway.audit().flush().await.unwrap();
+
+    server.run();
+
+    let lines = crate::harness::eventually("the end of old entries", async || {
+        let lines = log(&ada, "").await;
+        lines.iter().any(|line| line.starts_with("log_trimmed")).then_some(lines)
+    })
+    .await;
+    assert_snapshot!(lines.join("\n"), @r#"
+    role_changed by ada@example.org to account {"from":"user","to":"admin"}
+    log_trimmed by - to audit {"entries":2,"before":1800086402}
+    "#);
 }

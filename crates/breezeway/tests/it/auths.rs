@@ -551,3 +551,35 @@ async fn a_form_is_read_whatever_its_content_type() {
 
     assert_eq!(answer.status, 200);
 }
+
+#[tokio::test]
+async fn a_rule_for_passwords_holds_wherever_one_is_chosen() {
+    let server = TestServer::with(|config| {
+        let rule = breezeway::parts::auth::PasswordRule::new(None, "Eight signs of all kinds, please.");
+        config.auth.password_rule = Some(rule.unwrap());
+        config.auth.settings.enable_signup = true;
+    })
+    .await;
+    let strong = "C0rrect!horse";
+    let with = |name: &str, password: &str| json!({"name": name, "email": format!("{name}@example.org"), "password": password});
+
+    let weak = server.stranger().post("/api/v1/auths/signup", with("ada", PASSWORD)).await;
+    assert_snapshot!(weak.summary(), @r#"
+    400 Bad Request
+    {"detail":"Eight signs of all kinds, please."}
+    "#);
+    let ada = server.stranger().post("/api/v1/auths/signup", with("ada", strong)).await;
+    let ada = server.stranger().signed_in(&ada.json());
+    let add = async |password: &str| ada.post("/api/v1/auths/add", with("eve", password)).await;
+    assert_eq!(add(PASSWORD).await.summary(), weak.summary());
+    let eve = add(strong).await;
+    assert_eq!(eve.status, 200, "{}", eve.summary());
+    let eve = server.stranger().signed_in(&eve.json());
+
+    let change = json!({"password": strong, "new_password": PASSWORD});
+    assert_eq!(ada.post("/api/v1/auths/update/password", change).await.summary(), weak.summary());
+    let path = format!("/api/v1/users/{}/update", eve.id);
+    assert_eq!(ada.post(&path, json!({"password": PASSWORD})).await.summary(), weak.summary());
+    assert_eq!(ada.post(&path, json!({"password": "0ther!Word"})).await.status, 200);
+    assert_eq!(server.stranger().post("/api/v1/auths/signin", with("ada", strong)).await.status, 200);
+}

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-mod kill;
+pub(crate) mod kill;
 
 use crate::{
     harness::{Answer, Client, PASSWORD, TestServer, Upstreams, eventually, grant},

@@ -49,9 +49,7 @@ impl TestServer {
     /// One with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut config = config(&folder);
-        change(&mut config);
-        Self::open(folder, config).await
+        Self::over_with(folder, change).await
     }
 
     /// One that knows this upstream, as OpenAI's kind and as Ollama's, and has asked both for their
@@ -62,10 +60,7 @@ impl TestServer {
 
     /// The same with changed settings.
     pub(crate) async fn with_upstreams_and(change: impl FnOnce(&mut Config)) -> (Self, Upstreams) {
-        let upstreams = Upstreams {
-            openai: ScriptedUpstream::with_models(["gpt-small", "gpt-large"]).await,
-            ollama: ScriptedUpstream::start().await,
-        };
+        let upstreams = Upstreams::start().await;
         let server = Self::with(|config| {
             config.connections = upstreams.connections();
             change(config);
@@ -83,6 +78,13 @@ impl TestServer {
         let server = Self::open(folder, config).await;
         server.breezeway.registry().refresh(true).await;
         server
+    }
+
+    /// One over a folder that another has used, with changed settings.
+    pub(crate) async fn over_with(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(&folder);
+        change(&mut config);
+        Self::open(folder, config).await
     }
 
     async fn open(folder: TempDir, config: Config) -> Self {
@@ -160,7 +162,7 @@ impl TestServer {
             credential: Credential::Local,
             rules: None,
         };
-        let session = auth.renew(&principal).unwrap();
+        let session = auth.renew(&principal, None).unwrap();
         self.stranger().signed_in(&json!({"id": first.id.as_str(), "token": session.token.expose()}))
     }
 }
@@ -172,6 +174,13 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
+    pub(crate) async fn start() -> Self {
+        Self {
+            openai: ScriptedUpstream::with_models(["gpt-small", "gpt-large"]).await,
+            ollama: ScriptedUpstream::start().await,
+        }
+    }
+
     fn connections(&self) -> Vec<Connection> {
         vec![
             connection(ConnectionKind::OpenAi, self.openai.openai_url()),

@@ -566,6 +566,43 @@ async fn a_key_for_certain_collections_finds_no_trace_of_others() {
     assert_eq!(ada.get("/api/v1/files/count").await.json(), json!(2));
 }
 
+#[tokio::test]
+async fn a_key_for_certain_collections_uploads_into_one_of_them_or_not_at_all() {
+    let mut server = TestServer::start().await;
+    server.run();
+    let ada = server.sign_up("ada").await;
+    let (open, _) = collection(&ada, "open").await;
+    let (closed, _) = collection(&ada, "closed").await;
+    let (program, _) = named(&ada, json!({"allowed_collections": [open]})).await;
+    let upload = async |metadata: &str| {
+        let body = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"new.txt\"\r\n\r\nNew.\r\n\
+             --edge\r\ncontent-disposition: form-data; name=\"metadata\"\r\n\r\n{metadata}\r\n--edge--\r\n"
+        );
+        let client = program.with_header("content-type", "multipart/form-data; boundary=edge");
+        client.send(Method::POST, "/api/v1/files/", body.into()).await
+    };
+
+    assert_snapshot!(program.upload("loose.txt", "Loose.").await.summary(), @r#"
+    403 Forbidden
+    {
+      "detail": "This API key is limited to certain collections. Name one of them as `knowledge_id` in the upload's `metadata`."
+    }
+    "#);
+    assert_eq!(upload("{}").await.status, 403);
+    let (foreign, unknown) = (json!({"knowledge_id": closed}), json!({"knowledge_id": "unknown"}));
+    let refused = upload(&foreign.to_string()).await;
+    assert_eq!(refused.summary(), upload(&unknown.to_string()).await.summary());
+    assert_ne!(refused.status, 200);
+
+    let into = upload(&json!({"knowledge_id": open}).to_string()).await;
+
+    assert_eq!(into.status, 200, "{}", into.summary());
+    let path = format!("/api/v1/files/{}", into.json()["id"].as_str().unwrap());
+    assert_eq!(program.get(&path).await.status, 200, "it sees what it has uploaded");
+    assert_eq!(ada.get("/api/v1/files/count").await.json(), json!(3), "nothing was kept of the others");
+}
+
 /// A collection with one file.
 async fn collection(client: &Client, name: &str) -> (String, String) {
     let id = |answer: Answer| answer.json()["id"].as_str().unwrap().to_owned();

@@ -14,9 +14,11 @@ use breezeway::{
     },
 };
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::{
-    harness::{Answer, PASSWORD, TestServer},
+    departure::kill::copy,
+    harness::{Answer, PASSWORD, TestServer, Upstreams},
     sweeps::{Things, rows},
 };
 
@@ -116,4 +118,81 @@ async fn nothing_shows_a_secret_to_who_looks_into_the_program() {
     for secret in [MARK, "$argon2", session.token.expose(), "the secret of these tests"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+}
+
+/// The body of `/embedding/update` for OpenAI's dialect.
+fn embedding(url: &str, key: &str) -> serde_json::Value {
+    json!({
+        "RAG_EMBEDDING_ENGINE": "openai",
+        "RAG_EMBEDDING_MODEL": "text-embedding-3-small",
+        "openai_config": {"url": url, "key": key},
+    })
+}
+
+#[tokio::test]
+async fn the_key_for_embeddings_is_shown_by_its_end_and_may_be_sent_back_so() {
+    let (mut server, upstreams) = TestServer::with_upstreams().await;
+    server.run();
+    let ada = server.sign_up("ada").await;
+    let (path, url) = ("/api/v1/retrieval/embedding/update", upstreams.openai.openai_url());
+    let used = || upstreams.openai.last_at("/v1/embeddings").header("authorization").unwrap().to_owned();
+    let shown = |answer: &Answer| answer.json()["openai_config"]["key"].as_str().unwrap().to_owned();
+
+    let set = ada.post(path, embedding(&url, "sk-of-the-embedder")).await;
+    assert_eq!((set.status, shown(&set)), (200, "••••dder".to_owned()), "{}", set.summary());
+    assert_eq!(shown(&ada.get("/api/v1/retrieval/embedding").await), "••••dder");
+    for sent in ["••••dder", ""] {
+        let again = ada.post(path, embedding(&url, sent)).await;
+        assert_eq!((again.status, shown(&again)), (200, "••••dder".to_owned()), "{sent}");
+        assert_eq!(used(), "Bearer sk-of-the-embedder");
+    }
+
+    // Elsewhere, or of another key, it is no key.
+    let elsewhere = format!("{url}/elsewhere");
+    for (url, sent) in [(&elsewhere, "••••dder"), (&url, "••••else")] {
+        let refused = ada.post(path, embedding(url, sent)).await;
+        assert_eq!(refused.status, 422, "{}", refused.summary());
+    }
+    assert_eq!(used(), "Bearer sk-of-the-embedder");
+}
+
+#[tokio::test]
+async fn keys_of_upstreams_are_sealed_anew_after_a_change_of_the_secret() {
+    let upstreams = Upstreams::start().await;
+    upstreams.openai.demand_key("sk-of-the-upstream");
+    let opened = async |folder: TempDir, secret: &str, previous: &[&str]| {
+        let server = TestServer::over_with(folder, |config| {
+            config.auth.secret = Secret::new(secret);
+            config.auth.previous_secrets = previous.iter().map(|&secret| Secret::new(secret)).collect();
+        });
+        server.await
+    };
+    let copied = |server: &TestServer| {
+        let copied = TempDir::new().unwrap();
+        copy(&server.breezeway.config().data_folder, copied.path());
+        copied
+    };
+    let asks = async |server: &TestServer| {
+        let failures = server.breezeway.registry().refresh(true).await;
+        assert!(failures.is_empty(), "{failures:?}");
+        upstreams.openai.reset();
+        upstreams.openai.demand_key("sk-of-the-upstream");
+        let body = embedding(&upstreams.openai.openai_url(), "");
+        let answer = server.admin().post("/api/v1/retrieval/embedding/update", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.summary());
+    };
+    let first = opened(TempDir::new().unwrap(), "the first secret of the server", &[]).await;
+    let ada = first.sign_up("ada").await;
+    let url = upstreams.openai.openai_url();
+    let form = json!({"OPENAI_API_BASE_URLS": [url], "OPENAI_API_KEYS": ["sk-of-the-upstream"]});
+    assert_eq!(ada.post("/openai/config/update", form).await.status, 200);
+    let set = ada.post("/api/v1/retrieval/embedding/update", embedding(&url, "sk-of-the-upstream")).await;
+    assert_eq!(set.status, 200, "{}", set.summary());
+
+    let second = opened(copied(&first), "a second secret of it", &["the first secret of the server"]).await;
+    asks(&second).await;
+
+    // Only the second secret is known any more, and whatever was sealed under the first would be lost.
+    let third = opened(copied(&second), "a second secret of it", &[]).await;
+    asks(&third).await;
 }

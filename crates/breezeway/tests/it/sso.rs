@@ -1,5 +1,6 @@
 //! Signing in through an OpenID Connect provider, from the button to the session.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use breezeway::{
     SignOnConfig,
     parts::{
@@ -311,6 +312,47 @@ async fn a_signature_that_is_not_the_providers_opens_nothing() {
         assert_eq!(told(&world.come_back(&trip, &token).await), NOT_VERIFIED, "{header}");
     }
     assert_eq!(world.server.breezeway.auth().accounts().len(), 1, "nobody got an account");
+}
+
+#[tokio::test]
+async fn a_provider_that_signs_with_rsa_is_understood() {
+    let world = World::new().await;
+    world.provider.use_rsa();
+
+    let session = world.session(&world.sign_in(json!({})).await).await;
+
+    assert_eq!(session["email"], "ada@example.org");
+    let trip = world.depart().await;
+    let token = world.provider.sign(&world.claims(&trip, json!({})));
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let mirrored: String = signature.chars().rev().collect();
+    for bad in
+        [format!("{head}.{mirrored}"), token.replace(head, &world.provider.unsigned(&json!({"sub": "x"})))]
+    {
+        world.provider.upstream().reset();
+        assert_eq!(told(&world.come_back(&trip, &bad).await), NOT_VERIFIED);
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_session_still_says_how_it_began() {
+    let world = World::new().await;
+    let answer = world.sign_in(json!({})).await;
+    let first = claims_of(&cookie(&answer, "token").unwrap());
+    world.server.pass(100);
+
+    let renewed = claims_of(world.session(&answer).await["token"].as_str().unwrap());
+
+    assert_eq!((&first["auth_method"], &renewed["auth_method"]), (&json!("oauth"), &json!("oauth")));
+    assert_eq!(renewed["auth_time"], first["auth_time"]);
+    assert_eq!(renewed["iat"].as_i64().unwrap(), first["iat"].as_i64().unwrap() + 100);
+    assert_eq!(renewed["jti"], first["jti"]);
+}
+
+/// What a session's token says.
+fn claims_of(token: &str) -> Value {
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
 }
 
 #[tokio::test]

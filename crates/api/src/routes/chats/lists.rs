@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::permitted;
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Path, Query, Verified},
+    extract::{Path, Query, Trail, Verified},
     state::ApiState,
     views::chats,
 };
@@ -107,9 +107,11 @@ async fn list_again(state: State<ApiState>, verified: Verified, query: Query<Lis
 async fn delete_all(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     permitted(&state, &principal, "chat.delete")?;
     state.saved.delete_all(&principal).await?;
+    trail.report_deleted("chat", "all").await;
     Ok(JsonAnswer(true))
 }
 

@@ -1,6 +1,7 @@
 //! Copies of chats: for everybody who knows where they are, and for oneself.
 
 use axum::{Json as JsonAnswer, extract::State};
+use breezeway_auth::{Action, Target};
 use breezeway_chat::history::{Chat, ChatChange, NewChat};
 use breezeway_core::{Principal, ShareId};
 use http::StatusCode;
@@ -12,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{ChatAnswer, change, id_of, permitted};
 use crate::{
     error::{ApiError, ApiResult, NOT_FOUND},
-    extract::{Json, Path, Verified},
+    extract::{Json, Path, Trail, Verified},
     state::ApiState,
     views::chats,
 };
@@ -41,9 +42,12 @@ async fn share(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ChatAnswer {
     permitted(&state, &principal, "chat.share")?;
-    change(&state, &principal, &id, ChatChange::Share(ShareId::mint())).await
+    let shared = change(&state, &principal, &id, ChatChange::Share(ShareId::mint())).await?;
+    trail.report(Action::Shared, Target::new("chat", &id), Value::Null).await;
+    Ok(shared)
 }
 
 /// Share a chat no longer.
@@ -55,10 +59,14 @@ async fn unshare(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<bool>> {
     let id = id_of(&id)?;
     let was_shared = state.saved.chat(&principal, &id).await?.share.is_some();
     state.saved.change(&principal, &id, ChatChange::Unshare).await?;
+    if was_shared {
+        trail.report(Action::Unshared, Target::new("chat", &id), Value::Null).await;
+    }
     Ok(JsonAnswer(was_shared))
 }
 

@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::{ApiError, ApiResult},
     extract::{Admin, Json, JsonObject, Trail},
+    routes::configs::{key_of, mask},
     state::{ApiState, EmbeddingChange, EmbeddingView, TuningError},
     views::retrieval_config::{SettingRefusal, retrieval_config},
 };
@@ -38,7 +39,7 @@ struct EmbeddingForm {
     ollama_config: Option<EndpointForm>,
 }
 
-/// Where an embedding service is. An empty key beside the address in use leaves its key.
+/// Where an embedding service is. No key beside the address in use, or the key as it is shown, leaves its key.
 #[derive(Deserialize, ToSchema)]
 struct EndpointForm {
     url: String,
@@ -118,12 +119,15 @@ async fn change_embedding(
         return Err(ApiError::bad_request("`RAG_EMBEDDING_BATCH_SIZE` must be at least 1."));
     }
     let (url, key) = at.map(|at| (at.url, at.key)).unzip();
+    let url = url.map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    let kept = kept_key(&state.tuning.embedding(), &form.RAG_EMBEDDING_ENGINE, url.as_deref());
+    let key = key.filter(|key| !key.is_empty()).map(|key| key_of(&key, kept)).transpose()?.flatten();
     let change = EmbeddingChange {
         engine: form.RAG_EMBEDDING_ENGINE,
         model: form.RAG_EMBEDDING_MODEL.trim().to_owned(),
         batch: form.RAG_EMBEDDING_BATCH_SIZE,
-        url: url.map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty()),
-        key: key.filter(|key| !key.is_empty()).map(Secret::from),
+        url,
+        key,
     };
     let detail = json!({"engine": change.engine, "model": change.model});
     state.tuning.change_embedding(change).await?;
@@ -131,15 +135,22 @@ async fn change_embedding(
     Ok(JsonAnswer(view(&state.tuning.embedding())))
 }
 
-/// Keys are not shown, not even in part: whoever set one knows it, and nobody else needs it.
+/// The key in use, if it is the one of the address that a change is for.
+fn kept_key(now: &EmbeddingView, engine: &str, url: Option<&str>) -> Option<Secret> {
+    let used = if now.engine == "openai" { &now.openai_url } else { &now.ollama_url };
+    now.key.clone().filter(|_| now.engine == engine && url.is_none_or(|url| url == used))
+}
+
+/// Keys are shown by their last four signs, as those of connections are.
 fn view(embedding: &EmbeddingView) -> Value {
+    let key = |engine: &str| mask(embedding.key.as_ref().filter(|_| embedding.engine == engine));
     json!({
         "status": true,
         "RAG_EMBEDDING_ENGINE": embedding.engine,
         "RAG_EMBEDDING_MODEL": embedding.model,
         "RAG_EMBEDDING_BATCH_SIZE": embedding.batch,
-        "openai_config": {"url": embedding.openai_url, "key": ""},
-        "ollama_config": {"url": embedding.ollama_url, "key": ""},
+        "openai_config": {"url": embedding.openai_url, "key": key("openai")},
+        "ollama_config": {"url": embedding.ollama_url, "key": key("ollama")},
         "azure_openai_config": {"url": "", "key": "", "version": ""},
     })
 }

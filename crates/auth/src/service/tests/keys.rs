@@ -91,7 +91,7 @@ async fn a_key_is_no_person() {
     let key = auth.create_api_key(&principal(&auth, &admin)).await.unwrap();
     let keyed = auth.authenticate(key.expose()).unwrap();
 
-    assert!(matches!(auth.renew(&keyed), Err(Error::HumanRequired)));
+    assert!(matches!(auth.renew(&keyed, None), Err(Error::HumanRequired)));
     assert!(matches!(
         auth.change_password(&keyed, &PASSWORD.into(), &"new".into()).await,
         Err(Error::HumanRequired)

@@ -108,7 +108,7 @@ async fn a_session_lasts_as_long_as_the_settings_say() {
     change_settings(&auth, |settings| settings.jwt_expires_in = "1h30m".into()).await;
     let short = auth.sign_in("user@example.org", &PASSWORD.into()).await.unwrap();
     change_settings(&auth, |settings| settings.jwt_expires_in = "-1".into()).await;
-    let endless = auth.renew(&principal(&auth, &admin)).unwrap();
+    let endless = auth.renew(&principal(&auth, &admin), None).unwrap();
 
     world.advance(Duration::from_secs(5399));
     assert!(auth.authenticate(short.token.expose()).is_ok());
@@ -123,7 +123,7 @@ async fn a_session_lasts_as_long_as_the_settings_say() {
 async fn signing_out_ends_one_session_also_after_a_restart() {
     let world = World::new();
     let (auth, _, user) = world.populated().await;
-    let renewed = auth.renew(&principal(&auth, &user)).unwrap();
+    let renewed = auth.renew(&principal(&auth, &user), None).unwrap();
     let elsewhere = auth.sign_in("user@example.org", &PASSWORD.into()).await.unwrap();
 
     auth.sign_out(&principal(&auth, &user)).await.unwrap();

@@ -22,7 +22,7 @@ pub(super) async fn at_most<T>(polls: usize, future: impl Future<Output = T>) ->
     .await
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
