@@ -6,7 +6,6 @@ mod elsewhere;
 mod embedding;
 mod health;
 mod onlooker;
-mod readers;
 mod shelf;
 mod tools;
 mod tuning;
