@@ -366,7 +366,8 @@ fn engine(source: &Source, gateway: &mut Config) -> Result<()> {
     engine.external_url = source.text_or("EXTERNAL_DOCUMENT_LOADER_URL", "");
     engine.pdf_images = source.flag_or("PDF_EXTRACT_IMAGES", false)?;
     if let Some(params) = source.text("DOCLING_PARAMS") {
-        engine.docling_params = serde_json::from_str(&params).context("`DOCLING_PARAMS` is no JSON object")?;
+        engine.docling_params =
+            serde_json::from_str(&params).context("`DOCLING_PARAMS` is no JSON object")?;
     }
     let key = match engine.kind {
         EngineKind::Docling => source.secret("DOCLING_API_KEY"),
@@ -376,7 +377,8 @@ fn engine(source: &Source, gateway: &mut Config) -> Result<()> {
     engine.key = key.filter(|key| !key.is_empty()).map(|key| (engine.url().to_owned(), Secret::from(key)));
     let seconds = source.text_of(&["BREEZEWAY_EXTRACTION_TIMEOUT", "EXTERNAL_DOCUMENT_LOADER_TIMEOUT"]);
     if let Some(seconds) = seconds {
-        let seconds: u64 = seconds.parse().context("`BREEZEWAY_EXTRACTION_TIMEOUT` is no number of seconds")?;
+        let seconds: u64 =
+            seconds.parse().context("`BREEZEWAY_EXTRACTION_TIMEOUT` is no number of seconds")?;
         engine.timeout = Duration::from_secs(seconds.max(1));
     }
     if engine.kind != EngineKind::Local && engine.url().is_empty() {

@@ -249,7 +249,9 @@ impl Builder {
             changes: Mutex::new(changes),
             settings: settings.clone(),
             library: library.clone(),
+            client: client.clone(),
             chat: chat.clone(),
+        tuner.begin();
             ingestor: ingestor.clone(),
             embedder: embedder.clone(),
         };
@@ -361,6 +363,7 @@ fn api_config(config: &Config) -> Result<ApiConfig> {
 /// The settings of retrieval as they are configured.
 pub(crate) fn retrieval_settings(config: &Config) -> RetrievalSettings {
     RetrievalSettings {
+        engine: config.engine.clone(),
         rag: config.rag.clone(),
         chat: config.chat.clone(),
         chunks: config.chunks,

@@ -7,7 +7,7 @@ use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
 use breezeway_chat::{CacheConfig, ChatConfig, QueryGeneration, ToolLimits};
 use breezeway_core::{ModelId, Secret};
 use breezeway_embedding::EmbeddingModel;
-use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits};
+use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits, service::EngineConfig};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_oidc::OidcConfig;
@@ -64,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where documents are read.
     pub extraction: Extraction,
+    /// The service that reads documents instead, unless an admin has changed it since (see `persistent`).
+    pub engine: EngineConfig,
     /// What turns text into vectors, unless an admin has changed it since (see `persistent`).
     pub embedding: Embedding,
     /// The local model that an admin may go over to, if there is to be one.
@@ -207,6 +209,7 @@ impl Config {
             limits: Limits::default(),
             extraction: Extraction::InProcess,
             embedding: Embedding::None,
+            engine: EngineConfig::default(),
             local_model: None,
             embedding_service: EmbedderConfig::new("", ""),
             bypass_embedding: false,

@@ -6,6 +6,7 @@ mod elsewhere;
 mod embedding;
 mod health;
 mod onlooker;
+mod readers;
 mod shelf;
 mod tools;
 mod tuning;

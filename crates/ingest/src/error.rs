@@ -1,7 +1,7 @@
 use breezeway_core::{LaneError, StoreError};
 use breezeway_embedding::EmbedError;
 
-use crate::extract::ExtractError;
+use crate::{extract::ExtractError, service::ServiceError};
 
 /// The result of a step of ingestion.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -13,6 +13,14 @@ pub enum Error {
     /// Its text could not be read.
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    /// The service that reads documents did not read it.
+    #[error("Error calling {name}: {reason}")]
+    Service {
+        /// What its users call it.
+        name: &'static str,
+        /// What it said.
+        reason: ServiceError,
+    },
     /// The process that reads texts could not be started.
     #[error("the text extractor could not be started")]
     Start(#[source] std::io::Error),
@@ -41,6 +49,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Extract(_) | Self::BlobMissing | Self::Panicked => false,
+            Self::Service { reason, .. } => matches!(reason, ServiceError::Unavailable(_)),
             Self::Start(_) | Self::Blob(_) => true,
             Self::Embed(error) => error.is_transient(),
             Self::Lane(error) => !matches!(error, LaneError::Panicked(_)),

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::chunk::TextKind;
 
 mod archive;
+mod assemble;
 mod bundle;
 mod csv;
 mod epub;
@@ -36,7 +37,11 @@ mod text;
 mod wire;
 mod xml;
 
-pub(crate) use self::isolate::{in_child, in_process};
+pub(crate) use self::{
+    assemble::assemble,
+    isolate::{in_child, in_process},
+    sniff::promised,
+};
 pub use self::{
     isolate::serve_child,
     sniff::{Format, sniff},
@@ -128,7 +133,7 @@ pub enum Source {
 
 impl Source {
     /// The bytes, if there are no more of them than `limits` leave memory for.
-    fn load(self, limits: &Limits) -> Result<Bytes, ExtractError> {
+    pub(crate) fn load(self, limits: &Limits) -> Result<Bytes, ExtractError> {
         let most = limits.memory_bytes / 2;
         let too_large = || ExtractError::Limit(format!("{} for one file", megabytes(most)));
         match self {

@@ -7,6 +7,7 @@ pub mod extract;
 mod fixtures;
 mod pipeline;
 mod progress;
+pub mod service;
 mod worker;
 
 pub use self::{

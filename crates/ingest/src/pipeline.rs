@@ -64,9 +64,9 @@ impl Ingestor {
     async fn read(&self, claim: &Claim) -> Result<Cut> {
         let file = &claim.file;
         let hint = Hint::new(file.name.clone(), file.media_type.clone());
-        let plan = *self.plan.load();
+        let (plan, model) = (*self.plan.load(), self.model());
         let source = self.source(claim).await?;
-        match self.extracted(hint, source, move |read| cut(read, &plan)).await {
+        match self.extracted_anywhere(hint, source, move |read| cut(read, &plan, model.as_deref())).await {
             // A film has no text and is no failure: clients keep films beside what they ask about.
             Err(Error::Extract(ExtractError::Unsupported(_))) if file.media_type.starts_with("video/") => {
                 Ok(Cut {
@@ -85,6 +85,22 @@ impl Ingestor {
     /// If there is no text to be had, or nobody has the time to look for it.
     pub async fn read_text(&self, hint: Hint, bytes: Bytes) -> Result<Document> {
         self.extracted(hint, Source::Bytes(bytes), |read| read.document).await
+    }
+
+    /// Extract an uploaded file: by the service that there may be for its kind, or here.
+    async fn extracted_anywhere<T: Send + 'static>(
+        &self,
+        hint: Hint,
+        source: Source,
+        make: impl FnOnce(Extracted) -> T + Send + 'static,
+    ) -> Result<T> {
+        let service = self.service.load().as_ref().clone().filter(|service| service.takes(&hint));
+        let Some(service) = service else { return self.extracted(hint, source, make).await };
+        let limits = self.config.limits;
+        let bytes = self.lane.run(move || source.load(&limits)).await??;
+        let parts = service.read(&hint, bytes).await;
+        let parts = parts.map_err(|reason| Error::Service { name: service.name(), reason })?;
+        Ok(self.lane.run(move || extract::assemble(parts, &limits).map(make)).await??)
     }
 
     /// Extract, where the configuration says, and make something of what was read, on the lane.
@@ -201,8 +217,12 @@ fn check(answer: &[Vector], texts: usize, before: Option<&Vector>) -> Result<(),
     }
 }
 
-fn cut(read: Extracted, plan: &chunk::ChunkPlan) -> Cut {
-    let chunks = chunk::cut(&read.document, read.kind, plan);
+fn cut(read: Extracted, plan: &chunk::ChunkPlan, model: Option<&dyn EmbeddingModel>) -> Cut {
+    let tokens = |text: &str| {
+        let counted = model.and_then(|model| model.token_ends(text));
+        counted.unwrap_or_else(|| chunk::estimated_tokens(text))
+    };
+    let chunks = chunk::cut_by_tokens(&read.document, read.kind, plan, &tokens);
     let text_hash = hex(&Sha256::digest(read.document.text.as_bytes()));
     Cut { document: read.document, text_hash, chunks }
 }

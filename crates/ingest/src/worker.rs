@@ -20,6 +20,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     Error, Extraction, ProgressBoard, Result, chunk::ChunkPlan, extract::Limits, pipeline::HASHES_AT_ONCE,
+    service::DocumentService,
 };
 
 /// The wait before the second attempt; it doubles with every further one.
@@ -57,6 +58,7 @@ pub struct Ingestor {
     pub(crate) blobs: Arc<dyn BlobStore>,
     model: Live<Option<Arc<dyn EmbeddingModel>>>,
     pub(crate) plan: Live<ChunkPlan>,
+    pub(crate) service: Live<Option<Arc<dyn DocumentService>>>,
     pub(crate) lane: Lane,
     pub(crate) clock: Clock,
     arrivals: Arc<Notify>,
@@ -82,6 +84,7 @@ impl Ingestor {
     ) -> Self {
         Self {
             plan: Live::new(config.plan),
+            service: Live::new(None),
             config: Arc::new(config),
             chunks,
             blobs,
@@ -111,6 +114,11 @@ impl Ingestor {
     /// processed again.
     pub fn set_plan(&self, plan: ChunkPlan) {
         self.plan.store(plan);
+    }
+
+    /// Have uploaded files read by another service from now on, or by none.
+    pub fn set_service(&self, service: Option<Arc<dyn DocumentService>>) {
+        self.service.store(service);
     }
 
     pub(crate) fn model(&self) -> Option<Arc<dyn EmbeddingModel>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use breezeway_chat::ChatConfig;
 use breezeway_core::{Classify, ErrorKind, Secret, StoreError};
-use breezeway_ingest::chunk::ChunkPlan;
+use breezeway_ingest::{chunk::ChunkPlan, service::EngineConfig};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_retrieval::Leg;
 use serde_json::{Map, Value};
@@ -55,6 +55,8 @@ pub struct RetrievalSettings {
     pub chat: ChatConfig,
     /// How texts are cut.
     pub chunks: ChunkPlan,
+    /// Who reads documents.
+    pub engine: EngineConfig,
     /// What uploads are accepted.
     pub library: LibraryConfig,
     /// The largest upload where no limit is set.

@@ -4,7 +4,7 @@
 //! that only Open WebUI has. The latter have one value, and wanting another is refused: accepted and
 //! forgotten it would look as if it were in force.
 
-use breezeway_ingest::chunk::Measure;
+use breezeway_ingest::{chunk::Measure, service::EngineKind};
 use breezeway_retrieval::Leg;
 use serde_json::{Map, Value, json};
 
@@ -43,7 +43,7 @@ const DEFAULT_WORDS: f32 = 0.5;
 const MEGABYTE: u64 = 1 << 20;
 
 /// Settings that have one value here, and that value.
-fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 25] {
+fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 21] {
     [
         ("BYPASS_EMBEDDING_AND_RETRIEVAL", settings.bypass.into()),
         ("ENABLE_RAG_HYBRID_SEARCH_ENRICHED_TEXTS", false.into()),
@@ -52,13 +52,9 @@ fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 25] {
         ("RAG_RERANKING_MODEL", "".into()),
         ("RAG_EXTERNAL_RERANKER_URL", "".into()),
         ("RAG_EXTERNAL_RERANKER_API_KEY", "".into()),
-        ("CONTENT_EXTRACTION_ENGINE", "".into()),
-        ("PDF_EXTRACT_IMAGES", false.into()),
         ("PDF_LOADER_MODE", "page".into()),
-        ("EXTERNAL_DOCUMENT_LOADER_URL", "".into()),
         ("EXTERNAL_DOCUMENT_LOADER_API_KEY", "".into()),
-        ("TIKA_SERVER_URL", "".into()),
-        ("DOCLING_SERVER_URL", "".into()),
+        ("DOCLING_API_KEY", "".into()),
         ("DOCUMENT_INTELLIGENCE_ENDPOINT", "".into()),
         ("DOCUMENT_INTELLIGENCE_KEY", "".into()),
         ("MISTRAL_OCR_API_KEY", "".into()),
@@ -88,6 +84,12 @@ pub fn retrieval_config(settings: &RetrievalSettings) -> Map<String, Value> {
         ("RELEVANCE_THRESHOLD", rounded(rag.relevance_threshold)),
         ("ENABLE_RAG_HYBRID_SEARCH", (rag.legs == Leg::Both).into()),
         ("HYBRID_BM25_WEIGHT", rounded(words)),
+        ("CONTENT_EXTRACTION_ENGINE", settings.engine.kind.name().into()),
+        ("PDF_EXTRACT_IMAGES", settings.engine.pdf_images.into()),
+        ("TIKA_SERVER_URL", settings.engine.tika_url.clone().into()),
+        ("DOCLING_SERVER_URL", settings.engine.docling_url.clone().into()),
+        ("DOCLING_PARAMS", settings.engine.docling_params.clone().into()),
+        ("EXTERNAL_DOCUMENT_LOADER_URL", settings.engine.external_url.clone().into()),
         ("TEXT_SPLITTER", settings.chunks.measure.name().into()),
         ("CHUNK_SIZE", settings.chunks.size.into()),
         ("CHUNK_OVERLAP", settings.chunks.overlap.into()),
@@ -122,6 +124,19 @@ pub fn changed(settings: &RetrievalSettings, change: &Map<String, Value>) -> Res
                 let is_shown = next.rag.dense_weight.is_none() && words == DEFAULT_WORDS;
                 next.rag.dense_weight = if is_shown { None } else { Some(1.0 - words) };
             }
+            "CONTENT_EXTRACTION_ENGINE" => {
+                let kind = value.as_str().and_then(EngineKind::named);
+                next.engine.kind =
+                    kind.ok_or_else(|| wrong(name, "`tika`, `docling`, `external` or nothing"))?;
+            }
+            "PDF_EXTRACT_IMAGES" => next.engine.pdf_images = flag(name, value)?,
+            "TIKA_SERVER_URL" => next.engine.tika_url = address(name, value)?,
+            "DOCLING_SERVER_URL" => next.engine.docling_url = address(name, value)?,
+            "EXTERNAL_DOCUMENT_LOADER_URL" => next.engine.external_url = address(name, value)?,
+            "DOCLING_PARAMS" => {
+                let params = value.as_object().cloned();
+                next.engine.docling_params = params.ok_or_else(|| wrong(name, "an object"))?;
+            }
             "TEXT_SPLITTER" => {
                 let measure = value.as_str().and_then(Measure::named);
                 next.chunks.measure = measure.ok_or_else(|| wrong(name, "`character` or `token`"))?;
@@ -139,6 +154,12 @@ pub fn changed(settings: &RetrievalSettings, change: &Map<String, Value>) -> Res
             "ALLOWED_FILE_EXTENSIONS" => next.library.allowed_extensions = extensions(name, value)?,
             _ => unchanged(settings, name, value)?,
         }
+    }
+    if next.engine.kind != EngineKind::Local && next.engine.url().is_empty() {
+        let kind = next.engine.kind.name();
+        return Err(SettingRefusal::Value(format!(
+            "`CONTENT_EXTRACTION_ENGINE` is `{kind}`, whose address is missing."
+        )));
     }
     if next.chunks.overlap >= next.chunks.size {
         return Err(SettingRefusal::Value(format!(
@@ -169,7 +190,9 @@ fn unchanged(settings: &RetrievalSettings, name: &str, value: &Value) -> Result<
         return Ok(());
     }
     Err(SettingRefusal::Value(match name {
-        "BYPASS_EMBEDDING_AND_RETRIEVAL" => format!("`{name}` is set when the server starts."),
+        "BYPASS_EMBEDDING_AND_RETRIEVAL" | "DOCLING_API_KEY" | "EXTERNAL_DOCUMENT_LOADER_API_KEY" => {
+            format!("`{name}` is set when the server starts.")
+        }
         _ => format!("`{name}` cannot be changed: this server has no such feature."),
     }))
 }
@@ -191,6 +214,17 @@ fn wrong(name: &str, wanted: &'static str) -> SettingRefusal {
 
 fn flag(name: &str, value: &Value) -> Result<bool> {
     value.as_bool().ok_or_else(|| wrong(name, "true or false"))
+}
+
+/// The root of a service over HTTP, or nothing.
+fn address(name: &str, value: &Value) -> Result<String> {
+    let text = value.as_str().ok_or_else(|| wrong(name, "a text"))?.trim();
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_address = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
+    if text.is_empty() || is_address {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(SettingRefusal::Value(format!("`{name}` is no address that begins with http:// or https://.")))
 }
 
 fn template(name: &str, value: &Value) -> Result<String> {
@@ -263,6 +297,7 @@ mod tests {
             },
             chunks: ChunkPlan::default(),
             library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
+            engine: breezeway_ingest::service::EngineConfig::default(),
             unlimited_upload_bytes: 4 << 30,
             bypass: false,
         }
@@ -294,6 +329,12 @@ mod tests {
             ("HYBRID_BM25_WEIGHT", json!(0.3)),
             ("CHUNK_SIZE", json!(500)),
             ("TEXT_SPLITTER", json!("token")),
+            ("PDF_EXTRACT_IMAGES", json!(true)),
+            ("TIKA_SERVER_URL", json!("http://tika:9998")),
+            ("DOCLING_SERVER_URL", json!("https://docling.example/serve")),
+            ("DOCLING_PARAMS", json!({"do_ocr": true})),
+            ("EXTERNAL_DOCUMENT_LOADER_URL", json!("http://127.0.0.1:9")),
+            ("CHUNK_SIZE", json!(500)),
             ("CHUNK_OVERLAP", json!(20)),
             ("CHUNK_MIN_SIZE_TARGET", json!(10)),
             ("ENABLE_MARKDOWN_HEADER_TEXT_SPLITTER", json!(false)),
@@ -356,7 +397,8 @@ mod tests {
     fn what_would_have_no_effect_is_refused_by_name() {
         for (name, value) in [
             ("RAG_RERANKING_MODEL", json!("a/cross-encoder")),
-            ("CONTENT_EXTRACTION_ENGINE", json!("tika")),
+            ("CONTENT_EXTRACTION_ENGINE", json!("mistral_ocr")),
+            ("DOCLING_API_KEY", json!("a-key")),
             ("FILE_MAX_COUNT", json!(3)),
             ("BYPASS_EMBEDDING_AND_RETRIEVAL", json!(true)),
             ("web", json!({"ENABLE_WEB_SEARCH": true})),

@@ -11,10 +11,11 @@ use breezeway_chat::ChatRouter;
 use breezeway_core::{Live, SettingsStore, StoreError};
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
+use breezeway_upstream::HttpClient;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::Embedder;
+use super::{Embedder, readers};
 
 /// The name under which changes are kept.
 const SETTING: &str = "retrieval";
@@ -33,6 +34,7 @@ pub(crate) struct Tuner {
     pub(crate) chat: ChatRouter,
     pub(crate) ingestor: Ingestor,
     pub(crate) embedder: Arc<Embedder>,
+    pub(crate) client: HttpClient,
 }
 
 impl Tuner {
@@ -58,11 +60,17 @@ impl Tuner {
         }
     }
 
+    /// Apply what is in force from the start and what is not part of any configuration.
+    pub(crate) fn begin(&self) {
+        self.ingestor.set_service(readers::service(&self.live.load().engine, &self.client));
+    }
+
     fn apply(&self, settings: RetrievalSettings) {
         self.library.set_config(settings.library.clone());
         self.chat.set_config(settings.chat.clone());
         self.ingestor.set_plan(settings.chunks);
         self.live.store(settings);
+        self.begin();
     }
 }
 

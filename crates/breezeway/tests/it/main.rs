@@ -21,6 +21,8 @@ mod models;
 mod ollama;
 mod openai;
 mod responses;
+mod processing;
+mod readers;
 mod rights;
 mod routing;
 mod secrets;

@@ -124,7 +124,7 @@ fn not_a(what: &str) -> ExtractError {
 }
 
 /// What the name or the media type promise, if they promise something that can be read.
-fn promised(hint: &Hint) -> Option<Format> {
+pub(crate) fn promised(hint: &Hint) -> Option<Format> {
     hint.extension().and_then(|extension| by_extension(&extension)).or_else(|| by_media_type(&hint.essence()))
 }
 
