@@ -249,12 +249,12 @@ impl Builder {
             changes: Mutex::new(changes),
             settings: settings.clone(),
             library: library.clone(),
-            client: client.clone(),
             chat: chat.clone(),
-        tuner.begin();
             ingestor: ingestor.clone(),
             embedder: embedder.clone(),
+            client: client.clone(),
         };
+        tuner.begin();
         let keeper = Keeper {
             registry: registry.clone(),
             settings,
@@ -363,10 +363,10 @@ fn api_config(config: &Config) -> Result<ApiConfig> {
 /// The settings of retrieval as they are configured.
 pub(crate) fn retrieval_settings(config: &Config) -> RetrievalSettings {
     RetrievalSettings {
-        engine: config.engine.clone(),
         rag: config.rag.clone(),
         chat: config.chat.clone(),
         chunks: config.chunks,
+        engine: config.engine.clone(),
         library: config.library.clone(),
         unlimited_upload_bytes: UNLIMITED_UPLOAD_BYTES,
         bypass: config.bypass_embedding,

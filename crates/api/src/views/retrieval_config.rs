@@ -327,7 +327,6 @@ mod tests {
             ("RELEVANCE_THRESHOLD", json!(0.25)),
             ("ENABLE_RAG_HYBRID_SEARCH", json!(false)),
             ("HYBRID_BM25_WEIGHT", json!(0.3)),
-            ("CHUNK_SIZE", json!(500)),
             ("TEXT_SPLITTER", json!("token")),
             ("PDF_EXTRACT_IMAGES", json!(true)),
             ("TIKA_SERVER_URL", json!("http://tika:9998")),
