@@ -99,7 +99,7 @@ impl Metered {
         request: Map<String, Value>,
     ) -> Result<UpstreamReply> {
         let operation = match path {
-            "responses" | "chat/completions" => Operation::Chat,
+            "responses" | "chat/completions" | "messages" => Operation::Chat,
             "completions" => Operation::Completion,
             "embeddings" => Operation::Embedding,
             _ => Operation::Passthrough,

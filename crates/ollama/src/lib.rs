@@ -2,7 +2,6 @@
 
 mod embeddings;
 mod passthrough;
-mod time;
 mod upstream;
 
 pub use self::{

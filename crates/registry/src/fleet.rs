@@ -125,6 +125,11 @@ impl Fleet {
         (!part.is_empty()).then_some(part)
     }
 
+    /// The connections in it.
+    pub fn connections(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.members.iter().map(|(_, member)| &member.line.connection)
+    }
+
     /// Whether there is more than one to choose from.
     pub fn has_choice(&self) -> bool {
         self.members.len() > 1

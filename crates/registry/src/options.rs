@@ -29,11 +29,24 @@ pub enum Flavour {
         /// `api-version` in the query of every request.
         api_version: String,
     },
+    /// Anthropic's own: messages instead of chats, the key in a header of its own.
+    Anthropic {
+        /// `anthropic-version` of every request.
+        version: String,
+        /// The bound of answers to requests that have none.
+        max_tokens: u64,
+    },
 }
 
 /// The version of Azure's API that is asked for unless another is configured: the latest that is not a
 /// preview (2024-10-21, by its documentation of 2025).
 const AZURE_VERSION: &str = "2024-10-21";
+
+/// The only version of Anthropic's API that is not older than 2023-06-01.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// What all of Anthropic's models that are still served can write (8192, since 3.5 of 2024).
+const ANTHROPIC_MAX_TOKENS: u64 = 8192;
 
 /// A day: waits beyond it are mistakes, or meant to be none.
 const LONGEST_WAIT: f64 = 86_400.0;
@@ -107,11 +120,10 @@ fn flavour(provider: &str, options: &Options<'_>, kind: ConnectionKind) -> Resul
     let api_type = options.0.get("api_type").and_then(Value::as_str).unwrap_or_default();
     let speaks =
         |name: &str| [provider, api_type].iter().any(|word| word.to_ascii_lowercase().starts_with(name));
-    if speaks("anthropic") {
-        let field = if api_type.is_empty() { "provider" } else { "api_type" };
-        let expected =
-            "another: Anthropic's own API is not spoken to upstreams yet, its OpenAI-compatible one is";
-        return Err(BadOption { field, expected });
+    if options.flag("anthropic")? == Some(true) || speaks("anthropic") {
+        let version = options.text("anthropic_version")?.unwrap_or(ANTHROPIC_VERSION).to_owned();
+        let max_tokens = options.number("max_tokens", 1, 1_000_000, "a whole number from 1 to 1000000")?;
+        return Ok(Flavour::Anthropic { version, max_tokens: max_tokens.unwrap_or(ANTHROPIC_MAX_TOKENS) });
     }
     if options.flag("azure")? == Some(true) || speaks("azure") {
         let api_version = options.text("api_version")?.unwrap_or(AZURE_VERSION).to_owned();
@@ -238,7 +250,9 @@ mod tests {
             (json!({"azure": 1}), "azure"),
             (json!({"azure": true}), "model_ids"),
             (json!({"azure": true, "api_version": "a&b=c"}), "api_version"),
-            (json!({"api_type": "anthropic"}), "api_type"),
+            (json!({"anthropic": "yes"}), "anthropic"),
+            (json!({"api_type": "anthropic", "max_tokens": 0}), "max_tokens"),
+            (json!({"anthropic": true, "anthropic_version": "a b"}), "anthropic_version"),
         ] {
             let error = with(options.clone()).unwrap_err();
 
@@ -265,6 +279,26 @@ mod tests {
             connection.other = options.as_object().unwrap().clone();
 
             assert_eq!(connection.flavour(), expected, "{provider} {options}");
+        }
+    }
+
+    #[test]
+    fn anthropic_is_known_by_any_of_its_marks() {
+        for (provider, options, expected) in [
+            ("", json!({"anthropic": true}), (ANTHROPIC_VERSION, ANTHROPIC_MAX_TOKENS)),
+            ("anthropic", json!({"max_tokens": 64_000}), (ANTHROPIC_VERSION, 64_000)),
+            ("", json!({"api_type": "Anthropic", "anthropic_version": "2027-01-01"}), ("2027-01-01", 8192)),
+        ] {
+            let mut connection = Connection::new(ConnectionKind::OpenAi, 0, "http://host");
+            connection.provider = provider.to_owned();
+            connection.other = options.as_object().unwrap().clone();
+
+            let (version, max_tokens) = (expected.0.to_owned(), expected.1);
+            assert_eq!(
+                connection.flavour(),
+                Flavour::Anthropic { version, max_tokens },
+                "{provider} {options}"
+            );
         }
     }
 

@@ -29,7 +29,7 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the end of a body may follow the end mark of its stream, before the connection is given
 /// up instead of reused. The mark waits that long too, so it is short.
-const END_WAIT: Duration = Duration::from_millis(20);
+pub(crate) const END_WAIT: Duration = Duration::from_millis(20);
 
 /// The answer of `work`, unless it takes longer than `limit`.
 pub async fn within<T>(
@@ -98,6 +98,25 @@ async fn error_body(mut body: Incoming) -> Bytes {
 /// A header as text.
 pub(crate) fn header(response: &Response<Incoming>, name: &http::HeaderName) -> Option<String> {
     response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// What a content type says about an answer. Anything that is neither JSON nor a page is taken for
+/// events: some servers stream them as plain text.
+pub(crate) enum Form {
+    Json,
+    Page,
+    Other,
+}
+
+impl Form {
+    pub(crate) fn of(response: &Response<Incoming>) -> Self {
+        let content_type = header(response, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json" => Self::Json,
+            "text/html" => Self::Page,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Read a JSON object.

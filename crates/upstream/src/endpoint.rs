@@ -28,6 +28,8 @@ pub struct Endpoint {
     /// The base URL's path, without a slash at the end.
     root: String,
     headers: HeaderMap,
+    /// The same for a JSON body.
+    json_headers: HeaderMap,
 }
 
 impl Endpoint {
@@ -67,6 +69,7 @@ impl Endpoint {
                 .ok_or_else(|| bad(format!("the value of `{header}` is no header value")))?;
             endpoint.headers.insert(header, value);
         }
+        endpoint.json_headers = for_json(&endpoint.headers);
         Ok(self)
     }
 
@@ -108,8 +111,10 @@ impl Endpoint {
                 .ok_or_else(|| bad(shown, "its key has characters that no header can carry"))?;
             headers.insert(AUTHORIZATION, value);
         }
+        let json_headers = for_json(&headers);
         Ok(Self {
             base: base.to_owned(),
+            json_headers,
             scheme,
             authority,
             root: root.trim_end_matches('/').to_owned(),
@@ -133,8 +138,9 @@ impl Endpoint {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Request<RequestBody>, UpstreamError> {
-        let json = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        self.request(Method::POST, path, json, full_body(body))
+        let mut request = self.request_with(Method::POST, path, full_body(body))?;
+        request.headers_mut().clone_from(&self.json_headers);
+        Ok(request)
     }
 
     /// The same with a header more on every request; one that the connection configures wins.
@@ -155,19 +161,7 @@ impl Endpoint {
         headers: HeaderMap,
         body: RequestBody,
     ) -> Result<Request<RequestBody>, UpstreamError> {
-        let bad = || UpstreamError::Malformed(format!("there is no path `{}`", path.escape_debug()));
-        let plain = path.split_once('?').map_or(path, |(plain, _)| plain);
-        if !plain.starts_with('/') || plain.split('/').any(is_dots) {
-            return Err(bad());
-        }
-        let path: PathAndQuery = format!("{}{path}", self.root).try_into().map_err(|_| bad())?;
-        let mut parts = uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
+        let mut request = self.request_with(method, path, body)?;
         // The connection's own come first, so that few have to be put into a copy of them.
         let mut all = self.headers.clone();
         let mut last = None;
@@ -182,12 +176,43 @@ impl Endpoint {
         *request.headers_mut() = all;
         Ok(request)
     }
+
+    /// A request without headers.
+    fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> Result<Request<RequestBody>, UpstreamError> {
+        let bad = || UpstreamError::Malformed(format!("there is no path `{}`", path.escape_debug()));
+        let plain = path.split_once('?').map_or(path, |(plain, _)| plain);
+        if !plain.starts_with('/') || plain.split('/').any(is_dots) {
+            return Err(bad());
+        }
+        let whole = [self.root.as_str(), path].concat();
+        let path = PathAndQuery::from_maybe_shared(Bytes::from(whole)).map_err(|_| bad())?;
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
+        Ok(request)
+    }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("base", &self.base).finish_non_exhaustive()
     }
+}
+
+/// The headers of a request with a JSON body.
+fn for_json(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    headers
 }
 
 /// The value of `host`, as browsers write it: without the port that goes without saying.

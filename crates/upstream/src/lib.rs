@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod time;
+
 mod answer;
+mod anthropic;
 mod client;
 mod embedder;
 mod endpoint;
@@ -14,6 +17,7 @@ pub use self::{
         MAX_ERROR_BYTES, Patience, answered, byte_stream, frame_stream, json_object, message_in, plain,
         within,
     },
+    anthropic::AnthropicUpstream,
     client::{BoxError, ClientConfig, HttpClient, RequestBody, empty_body, full_body},
     embedder::{EmbedderConfig, EmbeddingDialect, RemoteEmbedder},
     endpoint::Endpoint,

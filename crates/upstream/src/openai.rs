@@ -19,7 +19,7 @@ use self::azure::Azure;
 pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
-    answer::{answered, byte_stream, check_json_object, frame_stream, header, plain, within},
+    answer::{Form, answered, byte_stream, check_json_object, frame_stream, header, plain, within},
     json_request,
 };
 
@@ -42,7 +42,7 @@ impl OpenAiUpstream {
     /// [`Error::BadConnection`] if its URL, key or a header cannot be used.
     pub fn new(connection: &Connection, client: HttpClient) -> Result<Self, Error> {
         let (endpoint, azure) = match connection.flavour() {
-            Flavour::Plain => (Endpoint::of(connection)?, None),
+            Flavour::Plain | Flavour::Anthropic { .. } => (Endpoint::of(connection)?, None),
             Flavour::Azure { api_version } => {
                 (Endpoint::with_key_in(connection, azure::KEY)?, Some(Azure::new(connection, api_version)))
             }
@@ -147,25 +147,6 @@ impl Upstream for OpenAiUpstream {
             content_type: header(&response, &CONTENT_TYPE),
             body: byte_stream(response.into_body(), self.patience()),
         })
-    }
-}
-
-/// What a content type says about an answer. Anything that is neither JSON nor a page is taken for
-/// events: some servers stream them as plain text.
-enum Form {
-    Json,
-    Page,
-    Other,
-}
-
-impl Form {
-    fn of(response: &Response<Incoming>) -> Self {
-        let content_type = header(response, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-        match content_type.split(';').next().unwrap_or_default().trim() {
-            "application/json" => Self::Json,
-            "text/html" => Self::Page,
-            _ => Self::Other,
-        }
     }
 }
 

@@ -10,12 +10,12 @@ use breezeway_core::Principal;
 use breezeway_registry::{UpstreamError, UpstreamReply};
 use breezeway_wire::anthropic::{self, InvalidMessages, StreamTranslator};
 use futures_util::StreamExt;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::embeddings::ESTIMATED;
+use super::{embeddings::ESTIMATED, openai::passed_on};
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{JsonObject, Verified},
@@ -39,8 +39,12 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 pub(super) async fn send(
     State(state): State<ApiState>,
     Verified(principal): Verified,
+    headers: HeaderMap,
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
+    if let Some(reply) = natively(&state, &principal, &headers, &body).await? {
+        return Ok(passed_on(reply));
+    }
     let request = anthropic::chat_request(body).map_err(invalid)?;
     let model = request.model().unwrap_or_default().to_owned();
     let id = format!("msg_{}", &Uuid::new_v4().simple().to_string()[..24]);
@@ -66,8 +70,38 @@ pub(super) async fn send(
     post, path = "/api/message", tag = "messages", request_body = Object,
     responses((status = 200, description = "a message, or its events"), (status = "4XX", description = "refused")),
 )]
-async fn send_alias(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    send(state, verified, body).await
+async fn send_alias(
+    state: State<ApiState>,
+    verified: Verified,
+    headers: HeaderMap,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    send(state, verified, headers, body).await
+}
+
+/// The header that names the beta features a request wants, and the field that takes it to an upstream.
+const BETA: (HeaderName, &str) = (HeaderName::from_static("anthropic-beta"), "anthropic_beta");
+
+/// The upstream's own answer, if it speaks Anthropic's dialect.
+async fn natively(
+    state: &ApiState,
+    principal: &Principal,
+    headers: &HeaderMap,
+    body: &Map<String, Value>,
+) -> Result<Option<UpstreamReply>, Error> {
+    if !body.get("model").is_some_and(Value::is_string) {
+        // What is wrong with it is said elsewhere.
+        return Ok(None);
+    }
+    let (header, field) = &BETA;
+    let wanted = headers.get_all(header).iter().filter_map(|value| value.to_str().ok());
+    let wanted: Vec<&str> = wanted.collect();
+    if wanted.is_empty() {
+        return state.chat.speak_natively(principal, "messages", body).await;
+    }
+    let mut body = body.clone();
+    body.insert((*field).to_owned(), json!(wanted));
+    state.chat.speak_natively(principal, "messages", &body).await
 }
 
 /// Count the tokens of a message: as the upstream counts them, or by an estimate that says so

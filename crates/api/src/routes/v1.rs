@@ -8,6 +8,7 @@ mod legacy;
 
 use axum::{Json as JsonAnswer, extract::State, middleware::from_fn, response::Response};
 use breezeway_registry::Model;
+use http::HeaderMap;
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -121,8 +122,13 @@ async fn embed(
     post, path = "/v1/messages", tag = "v1", request_body = Object,
     responses((status = 200, description = "a message, or its events"), (status = "4XX", description = "refused")),
 )]
-async fn send(state: State<ApiState>, verified: Verified, body: JsonObject) -> ApiResult<Response> {
-    messages::send(state, verified, body).await
+async fn send(
+    state: State<ApiState>,
+    verified: Verified,
+    headers: HeaderMap,
+    body: JsonObject,
+) -> ApiResult<Response> {
+    messages::send(state, verified, headers, body).await
 }
 
 /// Count the tokens of a message.

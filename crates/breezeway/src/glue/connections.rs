@@ -8,8 +8,12 @@ use breezeway_api::Connections;
 use breezeway_auth::Sealer;
 use breezeway_core::{Clock, Secret, SettingsStore, StoreError};
 use breezeway_ollama::OllamaUpstream;
-use breezeway_registry::{Connection, ConnectionKind, Connector, Error, Registry, Upstream, UpstreamError};
-use breezeway_upstream::{Endpoint, HttpClient, OpenAiUpstream, answered, json_object, within};
+use breezeway_registry::{
+    Connection, ConnectionKind, Connector, Error, Flavour, Registry, Upstream, UpstreamError,
+};
+use breezeway_upstream::{
+    AnthropicUpstream, Endpoint, HttpClient, OpenAiUpstream, answered, json_object, within,
+};
 use serde_json::{Map, Value, json};
 
 /// How long a connection that is tried may take, whatever those in use may.
@@ -25,7 +29,10 @@ pub(crate) fn connector(client: HttpClient, clock: Clock) -> Connector {
 
 fn adapter(connection: &Connection, client: HttpClient, clock: Clock) -> Result<Arc<dyn Upstream>, Error> {
     Ok(match connection.kind {
-        ConnectionKind::OpenAi => Arc::new(OpenAiUpstream::new(connection, client)?),
+        ConnectionKind::OpenAi => match connection.flavour() {
+            Flavour::Anthropic { .. } => Arc::new(AnthropicUpstream::new(connection, client, clock)?),
+            Flavour::Plain | Flavour::Azure { .. } => Arc::new(OpenAiUpstream::new(connection, client)?),
+        },
         ConnectionKind::Ollama => Arc::new(OllamaUpstream::new(connection, client, clock)?),
     })
 }

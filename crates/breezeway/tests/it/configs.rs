@@ -236,10 +236,10 @@ async fn a_connection_is_tried_with_its_options() {
 
     let azure = verify(json!({"azure": true, "model_ids": ["gpt-4o"]})).await;
     let without_models = verify(json!({"azure": true})).await;
-    let anthropic = verify(json!({"provider": "anthropic"})).await;
+    let anthropic = verify(json!({"provider": "anthropic", "max_tokens": 0})).await;
 
     assert_eq!(azure.json()["data"][0]["id"], "gpt-4o", "{}", azure.summary());
     assert_eq!(without_models.json()["detail"][0]["loc"], json!(["body", "config", "model_ids"]));
-    assert_eq!(anthropic.json()["detail"][0]["loc"], json!(["body", "config", "provider"]));
+    assert_eq!(anthropic.json()["detail"][0]["loc"], json!(["body", "config", "max_tokens"]));
     assert_eq!((without_models.status, anthropic.status), (422, 422));
 }

@@ -144,12 +144,15 @@ async fn a_conversation_with_a_name_stays_where_it_began() {
 
     for field in ["chat_id", "prompt_cache_key"] {
         for name in 0..12 {
+            let chat = ada.post("/api/v1/chats/new", json!({"chat": {"title": "t"}})).await.json();
+            let name =
+                if field == "chat_id" { chat["id"].clone() } else { format!("conversation {name}").into() };
             let before = first.received_at(CHAT).len();
             for turn in 0..3 {
                 // Its beginning differs, as it does where passages are put into it.
                 let mut question = question("m");
                 question["messages"][0]["content"] = format!("{turn}").into();
-                question[field] = format!("conversation {name}").into();
+                question[field] = name.clone();
                 let answer = ada.post("/api/chat/completions", question).await;
                 assert_eq!(answer.status, 200, "{}", answer.summary());
             }

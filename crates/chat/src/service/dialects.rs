@@ -8,7 +8,7 @@ use std::{
 };
 
 use breezeway_core::{Principal, UnixTime};
-use breezeway_registry::{ConnectionKind, Route, UpstreamError, UpstreamReply};
+use breezeway_registry::{Connection, ConnectionKind, Flavour, Route, UpstreamError, UpstreamReply};
 use breezeway_wire::ChatRequest;
 use serde_json::{Map, Value};
 
@@ -64,7 +64,7 @@ impl ChatRouter {
     ) -> Result<Option<UpstreamReply>> {
         let mut route = self.registry.resolve(principal, model_of(request)?)?;
         let now = self.registry.clock().now();
-        if !may_speak(&route, request) || self.silent.knows(&route.connection.url, path, now) {
+        if !may_speak(&route, path, request) || self.silent.knows(&route.connection.url, path, now) {
             return Ok(None);
         }
         let mut asked = request.clone();
@@ -102,8 +102,9 @@ impl ChatRouter {
     }
 }
 
-/// Whether the upstream may have the path, and the request can be handed on as it is.
-fn may_speak(route: &Route, request: &Map<String, Value>) -> bool {
+/// Whether the upstream may have the path, and the request can be handed on as it is. All of the fleet
+/// have to speak the dialect: it may be any of them that is asked.
+fn may_speak(route: &Route, path: &str, request: &Map<String, Value>) -> bool {
     let is_plain = route.overlay.as_ref().is_none_or(|overlay| {
         let brings = |name: &str| overlay.meta.contains_key(name);
         overlay.base.is_none() && overlay.params.is_empty() && !brings("knowledge") && !brings("toolIds")
@@ -111,7 +112,19 @@ fn may_speak(route: &Route, request: &Map<String, Value>) -> bool {
     // Two of our own names are words of these dialects, too.
     let mut own = OWN_FIELDS.iter().filter(|name| !["metadata", "id"].contains(*name));
     let is_ours = own.any(|name| request.contains_key(*name));
-    route.connection.kind == ConnectionKind::OpenAi && is_plain && !is_ours
+    route.connection.kind == ConnectionKind::OpenAi
+        && is_plain
+        && !is_ours
+        && route.fleet.connections().all(|connection| has_dialect(connection, path))
+}
+
+/// Whether a connection may speak the dialect that a path belongs to. Many who speak OpenAI's also have
+/// Anthropic's messages; OpenAI's is what they are connected for, and only they can count tokens.
+fn has_dialect(connection: &Connection, path: &str) -> bool {
+    match connection.flavour() {
+        Flavour::Anthropic { .. } => path.starts_with("messages"),
+        Flavour::Plain | Flavour::Azure { .. } => path != "messages",
+    }
 }
 
 /// Paths that connections were found not to have. Clones share one state.

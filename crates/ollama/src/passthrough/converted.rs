@@ -23,7 +23,7 @@ use super::{
     failure::Failure,
     routes::Found,
 };
-use crate::time::text_of;
+use breezeway_upstream::time::text_of;
 
 /// The version that is told where no Ollama can be asked: that of the API spoken here.
 pub(super) const VERSION: &str = "0.12.3";

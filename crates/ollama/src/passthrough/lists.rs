@@ -36,7 +36,8 @@ impl Passthrough {
                 Ok(route) => tag(&route.model, model.id.as_str()),
                 Err(_) => converted::tag(model),
             });
-            let models: Vec<Value> = models.iter().map(|model| tag(model, model.id.as_str())).chain(others).collect();
+            let models: Vec<Value> =
+                models.iter().map(|model| tag(model, model.id.as_str())).chain(others).collect();
             return Ok(json(200, &json!({ "models": models })));
         };
         let connection = self.connection(Some(index))?;
@@ -154,9 +155,11 @@ impl Passthrough {
         let here = models
             .iter()
             .filter(|model| model.offers.iter().any(|offer| offer.connection.kind == ConnectionKind::Ollama));
-        here.filter_map(|model| self.resolve(principal, model.id.as_str()).ok().filter(|route| route.model.id == model.id))
-            .map(|route| route.model)
-            .collect()
+        here.filter_map(|model| {
+            self.resolve(principal, model.id.as_str()).ok().filter(|route| route.model.id == model.id)
+        })
+        .map(|route| route.model)
+        .collect()
     }
 
     /// The models the caller may use that no Ollama connection has under this name; aliases among them.

@@ -6,7 +6,7 @@ use breezeway_registry::{CatalogEntry, UpstreamError};
 use breezeway_upstream::json_object;
 use serde_json::{Map, Value};
 
-use crate::time::seconds_of;
+use breezeway_upstream::time::seconds_of;
 
 /// Read `/api/tags`, and `/api/ps` as far as it can be read.
 pub(super) fn read(tags: &[u8], loaded: Option<&[u8]>) -> Result<Vec<CatalogEntry>, UpstreamError> {

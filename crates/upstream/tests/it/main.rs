@@ -1,5 +1,6 @@
 //! The adapters against scripted peers, over real sockets.
 
+mod anthropic;
 mod azure;
 mod chat;
 mod client;

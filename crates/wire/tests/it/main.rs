@@ -151,3 +151,29 @@ fn streams_are_put_into_the_events_of_a_response() {
         text(&chunks.flat_map(|frame| translator.push(&frame)).collect::<Vec<_>>())
     });
 }
+
+#[test]
+fn chats_are_put_into_anthropics_dialect() {
+    check("anthropic_upstream/request/*.json", |request| {
+        let chat = ChatRequest::try_from(request).unwrap();
+        pretty(&anthropic::upstream::messages_request(chat, 8192).unwrap().into())
+    });
+}
+
+#[test]
+fn messages_are_put_into_openais_dialect() {
+    check("anthropic_upstream/answer/*.json", |answer| {
+        pretty(&anthropic::upstream::completion(&object(answer), 1_700_000_000).unwrap())
+    });
+}
+
+#[test]
+fn events_of_messages_are_put_into_openais_dialect() {
+    check("anthropic_upstream/stream/*.json", |events| {
+        let mut translator = anthropic::upstream::EventTranslator::new(1_700_000_000, true);
+        let events = events.as_array().unwrap().iter().map(Frame::json);
+        let mut frames: Vec<Frame> = events.flat_map(|event| translator.push(&event)).collect();
+        frames.extend(translator.finish());
+        text(&frames)
+    });
+}

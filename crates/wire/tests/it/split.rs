@@ -58,6 +58,27 @@ fn told_in_all(bytes: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     told.collect()
 }
 
+/// The bytes of every fixture that is a stream of Anthropic's.
+fn events() -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/wire/anthropic_upstream/stream");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path| serde_json::from_slice::<Vec<Value>>(&fs::read(path).unwrap()).unwrap();
+    let written = |event: &Value| format!("event: {}\r\ndata: {event}\n\n", event["type"].as_str().unwrap());
+    let is_json = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    paths
+        .filter(is_json)
+        .map(|path| read(path).iter().map(written).collect::<String>().into_bytes())
+        .collect()
+}
+
+/// What comes of a stream of Anthropic's in OpenAI's dialect.
+fn told_by_anthropic(bytes: &[u8], cuts: &[usize]) -> String {
+    let mut translator = anthropic::upstream::EventTranslator::new(1, true);
+    let mut told: Vec<Frame> = frames(bytes, cuts).iter().flat_map(|frame| translator.push(frame)).collect();
+    told.extend(translator.finish());
+    text(&told)
+}
+
 fn lines(bytes: &[u8], cuts: &[usize]) -> String {
     let mut decoder = ndjson::Decoder::new(ndjson::MAX_FRAME_BYTES);
     let mut translator = ollama::StreamTranslator::new(stamp());
@@ -78,6 +99,15 @@ proptest! {
     fn events_are_the_same_wherever_they_are_cut(cuts in prop::collection::vec(any::<usize>(), 0..24)) {
         for stream in streams() {
             prop_assert_eq!(told_in_all(&stream, &cuts), told_in_all(&stream, &[]));
+        }
+    }
+
+    #[test]
+    fn anthropics_events_are_the_same_wherever_they_are_cut(
+        cuts in prop::collection::vec(any::<usize>(), 0..24),
+    ) {
+        for stream in events() {
+            prop_assert_eq!(told_by_anthropic(&stream, &cuts), told_by_anthropic(&stream, &[]));
         }
     }
 

@@ -146,9 +146,15 @@ async fn native_routes_know_aliases_by_the_targets_of_their_kind() {
 
     let (native, openai) = (at(ConnectionKind::Ollama), at(ConnectionKind::OpenAi));
 
-    assert_eq!((native.upstream_model.as_str(), format!("{:?}", native.fleet).as_str()), ("llama:latest", "[\"ollama/0\"]"));
+    assert_eq!(
+        (native.upstream_model.as_str(), format!("{:?}", native.fleet).as_str()),
+        ("llama:latest", "[\"ollama/0\"]")
+    );
     assert_eq!(native.fallback.unwrap().upstream_model, "mini");
-    assert_eq!((openai.upstream_model.as_str(), format!("{:?}", openai.fleet).as_str()), ("mini", "[\"openai/0\", \"openai/1\"]"));
+    assert_eq!(
+        (openai.upstream_model.as_str(), format!("{:?}", openai.fleet).as_str()),
+        ("mini", "[\"openai/0\", \"openai/1\"]")
+    );
     assert_eq!(openai.fallback.unwrap().upstream_model, "llama:latest");
 }
 

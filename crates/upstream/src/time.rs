@@ -1,7 +1,7 @@
-//! Times as Ollama writes them: RFC 3339, with a fraction and an offset of its own choosing.
+//! Times as upstreams write them: RFC 3339, with a fraction and an offset of its own choosing.
 
 /// Seconds since 1970 of an RFC 3339 time; `None` if it is none.
-pub(crate) fn seconds_of(text: &str) -> Option<i64> {
+pub fn seconds_of(text: &str) -> Option<i64> {
     let (date, rest) = text.trim().split_once(['T', 't', ' '])?;
     let (year, month, day) = three(date, '-')?;
     let offset_at = rest.find(['Z', 'z', '+', '-'])?;
@@ -24,7 +24,7 @@ pub(crate) fn seconds_of(text: &str) -> Option<i64> {
 }
 
 /// Seconds since 1970 as RFC 3339 writes them, in UTC.
-pub(crate) fn text_of(seconds: i64) -> String {
+pub fn text_of(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // The other way round of `days`, with eras of 400 years.
     let from_march = days + 719_468;
