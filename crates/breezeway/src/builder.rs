@@ -10,8 +10,8 @@ use breezeway_chat::{
     responses::StoredResponses,
 };
 use breezeway_core::{Clock, Lane, Live, SettingsStore};
-use breezeway_ingest::{IngestConfig, Ingestor};
-use breezeway_knowledge::{BlobStore, ChunkStore, FsBlobs, Library, LibraryStore};
+use breezeway_ingest::{IngestConfig, IngestStores, Ingestor};
+use breezeway_knowledge::{BlobStore, ChunkStore, DraftStore, FsBlobs, Library, LibraryStore};
 use breezeway_middleware::Proxies;
 use breezeway_oidc::OidcProvider;
 use breezeway_registry::{ConnectionKind, ModelStore, Registry};
@@ -26,10 +26,7 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{
-        Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector,
-        own_model,
-    },
+    glue::{Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector, own_model},
     lanes::Lanes,
 };
 
@@ -90,6 +87,7 @@ impl Builder {
         let shared = Arc::new(store.clone());
         let settings: Arc<dyn SettingsStore> = shared.clone();
         let chunks: Arc<dyn ChunkStore> = shared.clone();
+        let drafts: Arc<dyn DraftStore> = shared.clone();
         let library_store: Arc<dyn LibraryStore> = shared.clone();
         let models: Arc<dyn ModelStore> = shared.clone();
         let ledger: Arc<dyn LedgerStore> = shared.clone();
@@ -183,17 +181,16 @@ impl Builder {
             lease: Duration::from_secs(30),
             attempts: 5,
             embed_batch: 32,
+            embeds_at_once: 2,
             poll_every: Duration::from_secs(5),
         };
         let ingestor = Ingestor::new(
             ingest,
-            chunks.clone(),
-            blobs,
+            IngestStores { chunks: chunks.clone(), drafts, blobs },
             model.clone(),
             lanes.extract.clone(),
             clock.clone(),
-            library.arrivals(),
-            library.movements(),
+            library.bells(),
         );
         let own = own_model(&embedding, model.as_ref()).filter(|_| !config.bypass_embedding);
         let retriever_config = RetrieverConfig {

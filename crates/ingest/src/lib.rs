@@ -14,5 +14,5 @@ pub use self::{
     error::{Error, Result},
     extract::Extraction,
     progress::{Progress, ProgressBoard, Stage},
-    worker::{IngestConfig, Ingestor},
+    worker::{IngestConfig, IngestStores, Ingestor},
 };

@@ -3,19 +3,30 @@
 use std::collections::{HashMap, HashSet};
 
 use breezeway_embedding::{EmbedError, EmbeddingModel, Fingerprint, Purpose, Vector, by_length};
-use breezeway_knowledge::{ChunkHash, Claim, Document, FileCommit, NewChunk};
+use breezeway_knowledge::{ChunkHash, Claim, Document, DraftKey, NewChunk, NewDraft};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use crate::{
-    Error, Ingestor, Progress, Result, Stage, chunk,
+    Error, Ingestor, Progress, Result, Stage,
+    chunk::{self, ChunkPlan, Measure},
     extract::{self, ExtractError, Extracted, Extraction, Hint, Source},
 };
 
-/// Hashes asked about at once, and vectors written at once.
+/// Chunks that are looked for at once, to bring vectors to those that have none.
 pub(crate) const HASHES_AT_ONCE: usize = 500;
+
+/// Chunks of a draft written in one transaction, which takes some 20 ms then.
+const CHUNKS_AT_ONCE: usize = 500;
+
+/// Chunks of a draft embedded before their vectors are written: ten seconds of work that a crash can cost.
+/// Large enough for batches of similar length.
+const WINDOW: u32 = 256;
+
+/// Part of every draft's key: counted up when reading or cutting gives other texts than it did before.
+const READING: &str = "1";
 
 /// A document cut into chunks.
 struct Cut {
@@ -27,44 +38,83 @@ struct Cut {
 impl Ingestor {
     /// Take a claimed file to its commit. `false` if the claim was lost or the file is gone, and
     /// nothing has changed.
+    ///
+    /// Each step is kept when it is done, so whoever takes the file up after a crash goes on from there.
     pub(crate) async fn process(&self, claim: &Claim) -> Result<bool> {
-        let id = &claim.file.id;
-        self.board.set(id, Progress { stage: Stage::Extracting, chunks_done: 0, chunks_total: 0 });
-        let cut = self.read(claim).await?;
-
-        let total = cut.chunks.len();
-        self.board.set(id, Progress { stage: Stage::Embedding, chunks_done: 0, chunks_total: total });
-        let vectors = match self.model() {
-            Some(model) => {
-                let vectors = self.vectors(claim, model.as_ref(), &cut.chunks).await?;
-                Some((model.fingerprint().clone(), vectors))
+        let (id, attempt) = (&claim.file.id, claim.attempt);
+        let model = self.model();
+        let (key, plan) = self.key(claim, model.as_deref());
+        let total = match self.drafts.draft(id, &key).await? {
+            Some(draft) if draft.written == draft.chunks => {
+                tracing::debug!(file.id = %id, "Going on with the draft of file `{id}`");
+                draft.chunks
             }
-            None => None,
+            _ => match self.draft(claim, key, plan).await? {
+                Some(chunks) => chunks,
+                None => return Ok(false),
+            },
         };
+        if let Some(model) = &model {
+            self.embed_draft(claim, model.as_ref(), total).await?;
+        }
+        self.board.set(id, Progress::at(Stage::Committing));
+        let published = self.drafts.publish_draft(id, attempt, self.clock.now()).await?;
+        if published {
+            tracing::info!(file.id = %id, chunks = total, "Processed file `{id}` into {total} chunks");
+            self.look_behind(model.as_ref().map(|model| model.fingerprint()));
+        }
+        Ok(published)
+    }
 
-        self.board.set(id, Progress { stage: Stage::Committing, chunks_done: total, chunks_total: total });
-        let fingerprint = vectors.as_ref().map(|(fingerprint, _)| fingerprint.clone());
-        let commit = FileCommit {
+    /// What a draft of this file is made of. The model is part of it only if it says where to cut.
+    fn key(&self, claim: &Claim, model: Option<&dyn EmbeddingModel>) -> (DraftKey, ChunkPlan) {
+        let plan = *self.plan.load();
+        let tokens_of = match plan.measure {
+            Measure::Tokens => model.map(|model| model.fingerprint().to_string()).unwrap_or_default(),
+            Measure::Characters => String::new(),
+        };
+        let key = DraftKey { blob: claim.file.blob, plan: format!("{READING} {plan:?} {tokens_of}") };
+        (key, plan)
+    }
+
+    /// Extract, cut, and keep both. How many chunks there are; `None` if the claim was lost.
+    async fn draft(&self, claim: &Claim, key: DraftKey, plan: ChunkPlan) -> Result<Option<u32>> {
+        let (id, attempt) = (&claim.file.id, claim.attempt);
+        self.board.set(id, Progress::at(Stage::Extracting));
+        let cut = self.read(claim, plan).await?;
+        let chunks = u32::try_from(cut.chunks.len()).unwrap_or(u32::MAX);
+        let pages = cut.document.pages();
+        let draft = NewDraft {
             file: id.clone(),
-            attempt: claim.attempt,
+            attempt,
+            key,
             text_hash: cut.text_hash,
             document: cut.document,
-            chunks: cut.chunks,
-            vectors,
+            chunks,
         };
-        let committed = self.chunks.commit_file(commit, self.clock.now()).await?;
-        if committed {
-            tracing::info!(file.id = %id, chunks = total, "Processed file `{id}` into {total} chunks");
-            self.look_behind(fingerprint.as_ref());
+        if !self.drafts.begin_draft(draft).await? {
+            return Ok(None);
         }
-        Ok(committed)
+        self.board
+            .set(id, Progress { chunks_total: cut.chunks.len(), pages, ..Progress::at(Stage::Extracting) });
+        // In pieces, so that nobody else waits long to write.
+        let mut rest = cut.chunks.into_iter();
+        loop {
+            let piece: Vec<NewChunk> = rest.by_ref().take(CHUNKS_AT_ONCE).collect();
+            if piece.is_empty() {
+                return Ok(Some(chunks));
+            }
+            if !self.drafts.write_draft(id, attempt, piece).await? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Extract and cut.
-    async fn read(&self, claim: &Claim) -> Result<Cut> {
+    async fn read(&self, claim: &Claim, plan: ChunkPlan) -> Result<Cut> {
         let file = &claim.file;
         let hint = Hint::new(file.name.clone(), file.media_type.clone());
-        let (plan, model) = (*self.plan.load(), self.model());
+        let model = self.model();
         let source = self.source(claim).await?;
         match self.extracted_anywhere(hint, source, move |read| cut(read, &plan, model.as_deref())).await {
             // A film has no text and is no failure: clients keep films beside what they ask about.
@@ -76,6 +126,42 @@ impl Ingestor {
                 })
             }
             read => read,
+        }
+    }
+
+    /// Bring vectors to the chunks of a draft that have none, a window at a time: the memory it takes
+    /// does not grow with the file, and what is embedded is kept.
+    async fn embed_draft(&self, claim: &Claim, model: &dyn EmbeddingModel, total: u32) -> Result<()> {
+        let (id, fingerprint) = (&claim.file.id, model.fingerprint());
+        let done = self.drafts.draft_embedded(id, fingerprint).await?;
+        let pages = self.board.of(id).and_then(|progress| progress.pages);
+        let mut progress = Progress::embedding(done as usize, total as usize, pages);
+        self.board.set(id, progress);
+        let mut after = None;
+        loop {
+            let window = self.drafts.draft_without_vector(id, fingerprint, after, WINDOW).await?;
+            let Some(last) = window.last() else { return Ok(()) };
+            after = Some(last.ordinal);
+            // Progress counts chunks, of which several may share a vector.
+            let mut sharing: HashMap<ChunkHash, usize> = HashMap::new();
+            for stored in &window {
+                *sharing.entry(stored.chunk.hash).or_default() += 1;
+            }
+            let mut seen = HashSet::new();
+            let chunks: Vec<&NewChunk> =
+                window.iter().map(|stored| &stored.chunk).filter(|chunk| seen.insert(chunk.hash)).collect();
+            let mut vectors = HashMap::with_capacity(chunks.len());
+            let embedded = self
+                .embed(model, &chunks, &mut vectors, &mut |batch| {
+                    progress.chunks_done += batch.iter().filter_map(|hash| sharing.get(hash)).sum::<usize>();
+                    self.board.set(id, progress);
+                })
+                .await;
+            // What was embedded before a failure is kept, so that every try gets further.
+            if !vectors.is_empty() {
+                self.chunks.add_vectors(fingerprint, vectors).await?;
+            }
+            embedded?;
         }
     }
 
@@ -143,55 +229,32 @@ impl Ingestor {
         Ok(Source::Bytes(Bytes::from(bytes)))
     }
 
-    /// A vector for every chunk: those known already, and the rest from the model.
-    async fn vectors(
-        &self,
-        claim: &Claim,
-        model: &dyn EmbeddingModel,
-        chunks: &[NewChunk],
-    ) -> Result<HashMap<ChunkHash, Vector>> {
-        let unique: Vec<ChunkHash> = {
-            let mut seen = HashSet::new();
-            chunks.iter().map(|chunk| chunk.hash).filter(|hash| seen.insert(*hash)).collect()
-        };
-        let mut vectors = HashMap::with_capacity(unique.len());
-        for hashes in unique.chunks(HASHES_AT_ONCE) {
-            vectors.extend(self.chunks.known_vectors(model.fingerprint(), hashes).await?);
-        }
-        let mut missing: HashMap<ChunkHash, &NewChunk> = HashMap::new();
-        for chunk in chunks {
-            if !vectors.contains_key(&chunk.hash) {
-                missing.insert(chunk.hash, chunk);
-            }
-        }
-        let missing: Vec<&NewChunk> = missing.into_values().collect();
-        self.embed(model, &missing, &mut vectors, &mut |vectors| {
-            // Progress counts chunks, of which several may share a vector.
-            let done = chunks.len() * vectors.len() / unique.len().max(1);
-            let progress =
-                Progress { stage: Stage::Embedding, chunks_done: done, chunks_total: chunks.len() };
-            self.board.set(&claim.file.id, progress);
-        })
-        .await?;
-        Ok(vectors)
-    }
-
-    /// Embed `chunks`, which differ in their hashes, into `vectors`.
+    /// Embed `chunks`, which differ in their hashes, into `vectors`; `after_batch` is told the hashes of
+    /// each batch.
+    ///
+    /// Several batches are under way at once: a service at the other end of a network works on them side
+    /// by side, and a model of this machine has the next one when it is done with one.
     pub(crate) async fn embed(
         &self,
         model: &dyn EmbeddingModel,
         chunks: &[&NewChunk],
         vectors: &mut HashMap<ChunkHash, Vector>,
-        after_batch: &mut (dyn FnMut(&HashMap<ChunkHash, Vector>) + Send),
+        after_batch: &mut (dyn FnMut(&[ChunkHash]) + Send),
     ) -> Result<()> {
         let lengths: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
-        for batch in by_length(&lengths, self.config.embed_batch) {
+        let batches = by_length(&lengths, self.config.embed_batch).into_iter().map(|batch| async move {
             let texts: Vec<String> = batch.iter().map(|&index| chunk::embedded_text(chunks[index])).collect();
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let answer = model.embed(Purpose::Passage, &texts).await?;
-            check(&answer, texts.len(), vectors.values().next())?;
-            vectors.extend(batch.iter().map(|&index| chunks[index].hash).zip(answer));
-            after_batch(vectors);
+            let hashes: Vec<ChunkHash> = batch.iter().map(|&index| chunks[index].hash).collect();
+            Ok::<_, EmbedError>((hashes, answer))
+        });
+        let mut batches = stream::iter(batches).buffer_unordered(self.config.embeds_at_once.max(1));
+        while let Some(answered) = batches.next().await {
+            let (hashes, answer) = answered?;
+            check(&answer, hashes.len(), vectors.values().next(), model.dimensions())?;
+            after_batch(&hashes);
+            vectors.extend(hashes.into_iter().zip(answer));
         }
         Ok(())
     }
@@ -204,13 +267,20 @@ impl Ingestor {
     }
 }
 
-/// Refuse an answer that is not one vector for each text, all as long as those before.
-fn check(answer: &[Vector], texts: usize, before: Option<&Vector>) -> Result<(), EmbedError> {
+/// Refuse an answer that is not one vector for each text, all of the model's length and as long as those
+/// before.
+fn check(
+    answer: &[Vector],
+    texts: usize,
+    before: Option<&Vector>,
+    wanted: Option<usize>,
+) -> Result<(), EmbedError> {
     if answer.len() != texts {
         let found = answer.len();
         return Err(EmbedError::Malformed(format!("{found} vectors for {texts} texts")));
     }
-    let Some(wanted) = before.or_else(|| answer.first()).map(Vector::dimensions) else { return Ok(()) };
+    let wanted = before.or_else(|| answer.first()).map(Vector::dimensions).or(wanted);
+    let Some(wanted) = wanted else { return Ok(()) };
     match answer.iter().map(Vector::dimensions).find(|&found| found != wanted) {
         Some(found) => Err(EmbedError::Malformed(format!("vectors of {found} and of {wanted} dimensions"))),
         None => Ok(()),

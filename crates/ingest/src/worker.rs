@@ -11,10 +11,10 @@ use std::{
 
 use breezeway_core::{Classify, Clock, FileId, Lane, Live};
 use breezeway_embedding::EmbeddingModel;
-use breezeway_knowledge::{BlobStore, ChunkStore, Claim, Movements};
+use breezeway_knowledge::{Bells, BlobStore, ChunkStore, Claim, DraftStore};
 use futures_util::{
     FutureExt as _,
-    future::{Either, join, join_all, select},
+    future::{Either, join_all, join3, select},
 };
 use tokio::{sync::Notify, time::sleep};
 
@@ -28,6 +28,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 
 /// The longest wait between two attempts, and between two looks for chunks without a vector.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Chunks cleared away in one transaction, which takes some 20 ms then.
+const CLEARED_AT_ONCE: u32 = 250;
 
 /// What the worker needs to know.
 #[derive(Clone, Debug)]
@@ -46,8 +49,21 @@ pub struct IngestConfig {
     pub attempts: u32,
     /// Texts handed to the embedding model at once.
     pub embed_batch: usize,
+    /// Such batches under way at once, for each worker.
+    pub embeds_at_once: usize,
     /// Time between two looks for work nobody announced.
     pub poll_every: Duration,
+}
+
+/// Where files, and what becomes of them, are kept.
+#[derive(Clone)]
+pub struct IngestStores {
+    /// Chunks, and the states of files.
+    pub chunks: Arc<dyn ChunkStore>,
+    /// What is not to be seen yet.
+    pub drafts: Arc<dyn DraftStore>,
+    /// Bytes.
+    pub blobs: Arc<dyn BlobStore>,
 }
 
 /// Takes files from pending to completed or failed. Clones share one state.
@@ -55,14 +71,14 @@ pub struct IngestConfig {
 pub struct Ingestor {
     pub(crate) config: Arc<IngestConfig>,
     pub(crate) chunks: Arc<dyn ChunkStore>,
+    pub(crate) drafts: Arc<dyn DraftStore>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     model: Live<Option<Arc<dyn EmbeddingModel>>>,
     pub(crate) plan: Live<ChunkPlan>,
     pub(crate) service: Live<Option<Arc<dyn DocumentService>>>,
     pub(crate) lane: Lane,
     pub(crate) clock: Clock,
-    arrivals: Arc<Notify>,
-    movements: Movements,
+    bells: Bells,
     /// Woken when a commit left chunks without vectors of the model in use.
     pub(crate) behind: Arc<Notify>,
     pub(crate) board: ProgressBoard,
@@ -70,29 +86,28 @@ pub struct Ingestor {
 }
 
 impl Ingestor {
-    /// A worker over the library's stores. `lane` is where extraction and chunking run; `arrivals`
-    /// and `movements` are the library's.
+    /// A worker over the library's stores. `lane` is where extraction and chunking run; `bells` is
+    /// [`breezeway_knowledge::Library::bells`].
     pub fn new(
         config: IngestConfig,
-        chunks: Arc<dyn ChunkStore>,
-        blobs: Arc<dyn BlobStore>,
+        stores: IngestStores,
         model: Option<Arc<dyn EmbeddingModel>>,
         lane: Lane,
         clock: Clock,
-        arrivals: Arc<Notify>,
-        movements: Movements,
+        bells: Bells,
     ) -> Self {
+        let IngestStores { chunks, drafts, blobs } = stores;
         Self {
             plan: Live::new(config.plan),
             service: Live::new(None),
             config: Arc::new(config),
             chunks,
+            drafts,
             blobs,
             model: Live::new(model),
             lane,
             clock,
-            arrivals,
-            movements,
+            bells,
             behind: Arc::default(),
             board: ProgressBoard::default(),
             failures: Failures::default(),
@@ -136,18 +151,18 @@ impl Ingestor {
             Err(error) => tracing::warn!(error = %error, "Claims of before hold until they run out"),
         }
         let workers = join_all((0..self.config.workers.max(1)).map(|_| self.work()));
-        join(workers, self.catch_up()).await;
+        join3(workers, self.catch_up(), self.clear_away()).await;
     }
 
     async fn work(&self) -> Infallible {
         loop {
-            let mut arrival = pin!(self.arrivals.notified());
+            let mut arrival = pin!(self.bells.arrivals.notified());
             // Announcements between the look and the wait must not be lost.
             arrival.as_mut().enable();
             match self.chunks.claim_pending(self.clock.now(), self.config.lease).await {
                 Ok(Some(claim)) => {
                     // There may be more than this one, and one announcement wakes one worker.
-                    self.arrivals.notify_one();
+                    self.bells.arrivals.notify_one();
                     self.take(&claim).await;
                     continue;
                 }
@@ -177,14 +192,16 @@ impl Ingestor {
             Err(error) => self.settle(claim, &error).await,
         }
         drop(on_board);
-        self.movements.tell();
+        self.bells.movements.tell();
     }
 
-    /// Renew the claim for as long as it is ours.
+    /// Renew the claim for as long as it is ours: before its lease ends, and whenever some file was
+    /// stopped, for it may be this one.
     async fn keep(&self, claim: &Claim) {
         let lease = self.config.lease;
+        let mut stops = self.bells.stops.listen();
         loop {
-            sleep(lease / 3).await;
+            select(pin!(sleep(lease / 3)), pin!(stops.moved())).await;
             match self.chunks.extend_claim(&claim.file.id, claim.attempt, self.clock.now(), lease).await {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -223,6 +240,28 @@ impl Ingestor {
         let settled = self.chunks.fail_file(id, claim.attempt, reason, None, self.clock.now()).await;
         if let Err(error) = settled {
             tracing::warn!(error = %error, "Recording a failure failed; the lease will run out");
+        }
+    }
+
+    /// Give back the space of what is gone: at the start, and whenever something was deleted or replaced.
+    async fn clear_away(&self) -> Infallible {
+        // Both kinds of change leave something behind.
+        let (mut stops, mut movements) = (self.bells.stops.listen(), self.bells.movements.listen());
+        loop {
+            loop {
+                match self.drafts.clear_away(CLEARED_AT_ONCE).await {
+                    Ok(true) => break,
+                    // Each is a transaction of its own, and whoever has queued up meanwhile goes first.
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error, "Clearing away what is gone failed");
+                        sleep(LONGEST_WAIT).await;
+                    }
+                }
+            }
+            select(pin!(stops.moved()), pin!(movements.moved())).await;
+            // While many files are done, once a while is enough.
+            sleep(self.config.poll_every).await;
         }
     }
 

@@ -13,6 +13,14 @@ pub struct Document {
     pub metadata: Map<String, Value>,
 }
 
+impl Document {
+    /// How many pages (slides, sheets) it has, if its format has any.
+    pub fn pages(&self) -> Option<u32> {
+        let pages = self.metadata.get("total_pages").and_then(Value::as_u64)?;
+        u32::try_from(pages).ok()
+    }
+}
+
 /// A part of a document that chunks do not cross: a page, a slide, a sheet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {

@@ -28,6 +28,12 @@ pub enum Error {
     /// The file was uploaded with `process=false` and has no text.
     #[error("file `{0}` has not been processed")]
     NotProcessed(FileId),
+    /// The file neither waits to be processed nor is it being processed.
+    #[error("file `{0}` is not being processed")]
+    NothingToCancel(FileId),
+    /// The file neither failed nor was it cancelled.
+    #[error("file `{0}` has neither failed nor been cancelled")]
+    NothingToRetry(FileId),
     /// The file was processed and has no text.
     #[error("file `{0}` has no text")]
     NoText(FileId),
@@ -91,6 +97,7 @@ impl Classify for Error {
             | Self::BadMetadata
             | Self::BadName
             | Self::Upload(_) => ErrorKind::Invalid,
+            Self::NothingToCancel(_) | Self::NothingToRetry(_) => ErrorKind::Conflict,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Blob { .. } => ErrorKind::Internal,
             Self::Lane(lane) => lane.kind(),

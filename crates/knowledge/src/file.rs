@@ -48,6 +48,8 @@ pub enum FileState {
     Completed,
     /// It could not be processed; the text says why, for a person.
     Failed(String),
+    /// Somebody stopped it before it was done. A text that it had before stays.
+    Cancelled,
 }
 
 impl FileState {
@@ -59,12 +61,13 @@ impl FileState {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing will change by itself any more.
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Stored | Self::Completed | Self::Failed(_))
+        matches!(self, Self::Stored | Self::Completed | Self::Failed(_) | Self::Cancelled)
     }
 }
 

@@ -32,6 +32,6 @@ pub use self::{
     library::{Library, LibraryConfig, Upload, Wanted},
     log::{LogEntry, LogOp, Seq},
     memory::MemoryLibrary,
-    movements::{Listener, Movements},
+    movements::{Bells, Listener, Movements},
     store::{ChunkStore, Claim, FileCommit, LibraryStore, Page, Slice},
 };

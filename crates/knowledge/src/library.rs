@@ -10,8 +10,8 @@ use tokio::sync::{Notify, RwLock};
 
 use self::rights::narrowed_to;
 use crate::{
-    BlobHash, BlobStore, BlobStream, CollectionQuery, Document, Error, File, FileOrder, FileQuery, FileState,
-    LibraryStore, Movements, NewFile, Page, Result, Slice, name,
+    Bells, BlobHash, BlobStore, BlobStream, Document, Error, File, FileQuery, FileState,
+    LibraryStore, NewFile, Page, Result, name,
 };
 
 mod blobs;
@@ -19,6 +19,7 @@ mod collections;
 mod depart;
 mod filtered;
 mod named;
+mod processing;
 mod rights;
 mod wait;
 
@@ -71,9 +72,8 @@ pub struct Library {
     blobs: Arc<dyn BlobStore>,
     clock: Clock,
     config: Live<LibraryConfig>,
-    arrivals: Arc<Notify>,
+    bells: Bells,
     changes: Arc<Notify>,
-    movements: Movements,
     /// Held shared from a blob's last byte to its row, and alone while an unused blob is deleted.
     /// See [`blobs`].
     blob_gate: Arc<RwLock<()>>,
@@ -87,9 +87,8 @@ impl Library {
         blobs: Arc<dyn BlobStore>,
         clock: Clock,
     ) -> Self {
-        let (config, arrivals, changes) = (Live::new(config), Arc::default(), Arc::default());
-        let movements = Movements::default();
-        Self { store, blobs, clock, config, arrivals, changes, movements, blob_gate: Arc::default() }
+        let (config, bells) = (Live::new(config), Bells::default());
+        Self { store, blobs, clock, config, bells, changes: Arc::default(), blob_gate: Arc::default() }
     }
 
     /// Refuse other things from now on. Uploads under way keep to what was in force when they began.
@@ -97,19 +96,14 @@ impl Library {
         self.config.store(config);
     }
 
-    /// Woken whenever a file became pending; the ingest worker waits on it.
-    pub fn arrivals(&self) -> Arc<Notify> {
-        self.arrivals.clone()
+    /// What is told to and by whoever processes files.
+    pub fn bells(&self) -> Bells {
+        self.bells.clone()
     }
 
     /// Woken whenever collections were made, changed or deleted; for one that keeps a list of them.
     pub fn changes(&self) -> Arc<Notify> {
         self.changes.clone()
-    }
-
-    /// Woken whenever a file's state changed; the ingest worker tells it too.
-    pub fn movements(&self) -> Movements {
-        self.movements.clone()
     }
 
     /// Keep an upload. The file is there when this answers; processing follows in the background.
@@ -194,7 +188,7 @@ impl Library {
         drop(gate);
         let file = self.or_forget(blob.hash, inserted).await?;
         if upload.process {
-            self.arrivals.notify_one();
+            self.bells.arrivals.notify_one();
         }
         Ok(file)
     }
@@ -281,25 +275,10 @@ impl Library {
             self.forget_unused(&[blob.hash]).await?;
             return Err(Error::NoSuchFile(id.clone()));
         };
-        self.arrivals.notify_one();
+        self.changed(true);
         if let Some(former) = former {
             self.forget_unused(&[former]).await?;
         }
-        Ok(file)
-    }
-
-    /// Process a writable file (again).
-    ///
-    /// # Errors
-    /// `NoSuchFile` if it is not theirs to read, `FileForbidden` if only to read,
-    /// `ExtensionNotAllowed` if files like it are only kept.
-    pub async fn reprocess(&self, principal: &Principal, id: &FileId) -> Result<File> {
-        let file = self.writable_file(principal, id).await?;
-        self.check_extension(&file.name)?;
-        let queued = self.store.requeue_file(id, self.clock.now()).await?;
-        let file = queued.ok_or_else(|| Error::NoSuchFile(id.clone()))?;
-        self.movements.tell();
-        self.arrivals.notify_one();
         Ok(file)
     }
 
@@ -327,41 +306,6 @@ impl Library {
         self.delete_files_like(&FileQuery::default()).await
     }
 
-    /// Make the index anew; for admins. Every collection is deleted, every vector forgotten, and every
-    /// file that was ever processed is processed again. Files and their bytes stay.
-    ///
-    /// # Errors
-    /// `AdminsOnly` for everyone else.
-    pub async fn reset_index(&self, principal: &Principal) -> Result<()> {
-        if !principal.is_admin() {
-            return Err(Error::AdminsOnly);
-        }
-        if narrowed_to(principal).is_some() {
-            return Err(Error::KeyNarrowed);
-        }
-        for (collection, _) in self.store.collections(&CollectionQuery::default()).await? {
-            self.store.delete_collection(&collection.id).await?;
-        }
-        // Texts that have lost their vectors are found by their words until they are embedded again,
-        // whether or not this gets any further.
-        self.store.forget_vectors().await?;
-        // Oldest first, so that uploads of the meantime come behind and no page is missed.
-        let mut slice = Slice { offset: 0, limit: DELETED_AT_ONCE };
-        loop {
-            let query = FileQuery { order: FileOrder::OldestFirst, slice, ..FileQuery::default() };
-            let files = self.store.files(&query).await?.items;
-            if files.is_empty() {
-                break;
-            }
-            for file in files.iter().filter(|file| file.state != FileState::Stored) {
-                self.store.requeue_file(&file.id, self.clock.now()).await?;
-            }
-            slice.offset += slice.limit;
-        }
-        self.arrivals.notify_one();
-        Ok(())
-    }
-
     /// Delete blobs that no file refers to; run once at start, before uploads are accepted.
     /// Answers how many there were.
     ///
@@ -372,9 +316,18 @@ impl Library {
         self.forget_unused(&all).await
     }
 
+    /// The state of files changed. `queued` if some are pending now.
+    fn changed(&self, queued: bool) {
+        self.bells.movements.tell();
+        self.bells.stops.tell();
+        if queued {
+            self.bells.arrivals.notify_one();
+        }
+    }
+
     async fn delete_files(&self, ids: &[FileId]) -> Result<()> {
         let unused = self.store.delete_files(ids).await?;
-        self.movements.tell();
+        self.changed(false);
         self.forget_unused(&unused).await?;
         Ok(())
     }

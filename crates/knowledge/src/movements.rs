@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Woken whenever the state of any file has changed; clones are one bell.
 ///
@@ -28,6 +28,18 @@ impl Movements {
     pub fn listen(&self) -> Listener {
         Listener(self.0.subscribe())
     }
+}
+
+/// What the library and whoever processes its files tell each other.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// A file became pending.
+    pub arrivals: Arc<Notify>,
+    /// The state of some file changed.
+    pub movements: Movements,
+    /// A file was cancelled, deleted or put back in the queue: whoever is at work on it can stop, and
+    /// there may be something to clear away.
+    pub stops: Movements,
 }
 
 /// Hears what moves after it was made, or after it was last [asked](Listener::moved).

@@ -85,6 +85,11 @@ pub trait LibraryStore: crate::AttributeStore {
     /// it. Its document and chunks stay until the next commit replaces them. `None` if unknown.
     async fn requeue_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError>;
 
+    /// Stop the processing of a file that is pending or being processed: its state becomes `Cancelled`,
+    /// its draft is given up, and whoever holds a claim loses it. `None` if it is unknown or in any other
+    /// state.
+    async fn cancel_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError>;
+
     /// Give a file other bytes and have it processed again, as [`LibraryStore::requeue_file`] does; it
     /// has no `text_hash` until then.
     /// Answers the file, and the blob it had if no file has that any more. `None` if unknown.

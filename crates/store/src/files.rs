@@ -18,7 +18,7 @@ use crate::{
 
 /// What [`read`] reads.
 pub(crate) const COLUMNS: &str = "id, owner, name, media_type, size_bytes, blob, text_hash, metadata, state, \
-                                  failure, created_at, updated_at";
+                                  cancelled, failure, created_at, updated_at";
 
 /// A `due_at` that has always come.
 const AT_ONCE: UnixTime = UnixTime::from_seconds(0);
@@ -156,12 +156,29 @@ pub(crate) fn hand_over(tx: &mut Tx<'_>, from: &UserId, to: &UserId) -> Result<(
 pub(crate) fn requeue(tx: &mut Tx<'_>, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
     tx.query_opt(
         &format!(
-            "UPDATE files SET state = 'pending', failure = NULL, due_at = ?2, updated_at = ?3 WHERE id = ?1 \
+            "UPDATE files SET state = 'pending', cancelled = 0, failure = NULL, due_at = ?2, \
+             updated_at = ?3 WHERE id = ?1 \
              RETURNING {COLUMNS}"
         ),
         &[id.into(), AT_ONCE.into(), now.into()],
         read,
     )
+}
+
+/// Stop a file that waits or is being processed, whoever has it.
+pub(crate) fn cancel(tx: &mut Tx<'_>, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
+    let cancelled = tx.query_opt(
+        &format!(
+            "UPDATE files SET state = 'stored', cancelled = 1, due_at = NULL, updated_at = ?2 \
+             WHERE id = ?1 AND state IN ('pending', 'processing') RETURNING {COLUMNS}"
+        ),
+        &[id.into(), now.into()],
+        read,
+    )?;
+    if cancelled.is_some() {
+        drafts::discard(tx, id)?;
+    }
+    Ok(cancelled)
 }
 
 /// Give a file other bytes and have them processed. Answers the former blob too, unless some file
@@ -310,6 +327,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<File, StoreError> {
         text_hash: row.opt_text("text_hash")?,
         metadata: row.object("metadata")?,
         state: match state.as_str() {
+            "stored" if row.bool("cancelled")? => FileState::Cancelled,
             "stored" => FileState::Stored,
             "pending" => FileState::Pending,
             "processing" => FileState::Processing,

@@ -1,7 +1,5 @@
 //! `/api/v1/files`: uploads, their bytes, their text, and how far they have come.
 
-use std::time::Duration;
-
 use axum::{
     Json as JsonAnswer,
     extract::{Path, State},
@@ -9,25 +7,26 @@ use axum::{
 };
 use breezeway_auth::{Action, Target};
 use breezeway_core::{FileId, Principal, Role};
-use breezeway_knowledge::{Error as LibraryError, File, FileOrder, FileQuery, FileState, Slice, Upload};
-use bytes::Bytes;
-use futures_util::stream;
-use http::{HeaderMap, StatusCode};
+use breezeway_knowledge::{File, FileOrder, FileQuery, FileState, Slice};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::{ApiError, ApiResult, EMPTY_CONTENT},
-    extract::{Admin, Json, Query, Trail, UploadForm, Verified},
-    sse,
+    extract::{Admin, Json, Query, Trail, Verified},
     state::ApiState,
-    views::files::{processing, shown_text, view},
+    views::files::{shown_text, view},
 };
 
 pub(super) mod content;
+mod status;
+mod upload;
+
+pub(super) use self::status::wait_until_final;
+pub(crate) use self::upload::router as upload_router;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -38,34 +37,17 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(count))
         .routes(routes!(count_own))
         .routes(routes!(show, delete))
-        .routes(routes!(process_status))
         .routes(routes!(content))
         .routes(routes!(content_html))
         .routes(routes!(content_named))
         .routes(routes!(text))
         .routes(routes!(replace_text))
         .routes(routes!(rename))
-}
-
-/// The upload alone: its body has a limit of its own.
-pub(crate) fn upload_router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(upload))
+        .merge(status::router())
 }
 
 /// Files on one page of the list.
 const PAGE: u64 = 50;
-/// How long `process_in_background=false` waits before it answers all the same.
-const PROCESSING_WAIT: Duration = Duration::from_secs(600);
-/// How long a status stream lasts at most.
-const STATUS_WAIT: Duration = Duration::from_secs(2 * 3600);
-
-#[derive(Deserialize, IntoParams)]
-struct UploadQuery {
-    /// Extract and embed the text. `false` only keeps the bytes.
-    process: Option<bool>,
-    /// `false` answers when the processing has ended.
-    process_in_background: Option<bool>,
-}
 
 #[derive(Deserialize, IntoParams)]
 struct ListQuery {
@@ -86,12 +68,6 @@ struct SearchQuery {
 }
 
 #[derive(Deserialize, IntoParams)]
-struct StatusQuery {
-    /// Answer events until the processing has ended.
-    stream: Option<bool>,
-}
-
-#[derive(Deserialize, IntoParams)]
 struct ContentQuery {
     /// Have browsers save it.
     attachment: Option<bool>,
@@ -107,59 +83,6 @@ struct ContentForm {
 #[derive(Deserialize, ToSchema)]
 struct RenameForm {
     filename: String,
-}
-
-/// What a key for certain knowledge is told that would upload past it.
-const NOT_LOOSE: &str = "This API key is limited to certain collections. Name one of them as `knowledge_id` in the upload's `metadata`.";
-
-/// Upload a file. It is answered at once; its text follows in the background.
-#[utoipa::path(
-    post, path = "/api/v1/files/", tag = "files", params(UploadQuery),
-    request_body(content = Object, content_type = "multipart/form-data", description = "`file`, and `metadata` as JSON"),
-    responses((status = 200, description = "the file"), (status = "4XX", description = "refused")),
-)]
-async fn upload(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    Query(query): Query<UploadQuery>,
-    form: UploadForm,
-) -> ApiResult<JsonAnswer<Map<String, Value>>> {
-    let process = query.process.unwrap_or(true);
-    let media_type = match form.media_type.as_str() {
-        "" => mime_guess::from_path(&form.file_name).first_or_octet_stream().essence_str().to_owned(),
-        given => given.to_owned(),
-    };
-    let upload = Upload { name: form.file_name, media_type, process, metadata: Map::new(), into: None };
-    let metadata = form.metadata;
-    // Its key could not see the file again.
-    let is_narrowed = principal.rules.as_ref().is_some_and(|rules| rules.collections.is_some());
-    let file = state
-        .library
-        .add_file_completed(&principal, upload, form.bytes, |upload| {
-            upload.metadata = metadata.take();
-            let into = upload.metadata.get("knowledge_id").and_then(Value::as_str);
-            upload.into = into.and_then(|id| id.parse().ok());
-            match upload.into.is_none() && is_narrowed {
-                true => Err(LibraryError::KeyNarrowed),
-                false => Ok(()),
-            }
-        })
-        .await
-        .map_err(|refusal| match refusal {
-            LibraryError::KeyNarrowed => ApiError::new(StatusCode::FORBIDDEN, NOT_LOOSE),
-            other => other.into(),
-        })?;
-    if process && query.process_in_background == Some(false) {
-        let id = file.id.clone();
-        wait_until_final(&state, &principal, &id).await?;
-    }
-    let mut view = view(&file, None);
-    if process {
-        view.insert("status".into(), true.into());
-    } else {
-        view.shift_remove("path");
-    }
-    Ok(JsonAnswer(view))
 }
 
 /// List files, newest first.
@@ -274,27 +197,6 @@ async fn delete(
     state.library.delete_file(&principal, &id).await?;
     trail.report_deleted("file", id).await;
     Ok(JsonAnswer(json!({"message": "File deleted successfully"})))
-}
-
-/// How far a file has come, once or as events until the end.
-#[utoipa::path(
-    get, path = "/api/v1/files/{id}/process/status", tag = "files", params(("id" = String, Path), StatusQuery),
-    responses((status = 200, description = "`{\"status\": …}`"), (status = "4XX", description = "refused")),
-)]
-async fn process_status(
-    State(state): State<ApiState>,
-    Verified(principal): Verified,
-    Path(id): Path<String>,
-    Query(query): Query<StatusQuery>,
-) -> ApiResult<Response> {
-    use axum::response::IntoResponse as _;
-
-    let id = id_of(&id)?;
-    let file = state.library.file(&principal, &id).await?;
-    if query.stream == Some(true) {
-        return Ok(sse::events(status_events(state, principal, id)));
-    }
-    Ok(JsonAnswer(with_progress(&state, &file, false)).into_response())
 }
 
 /// The bytes as they were uploaded.
@@ -477,62 +379,4 @@ async fn with_text(state: &ApiState, principal: &Principal, file: &File) -> ApiR
         _ => None,
     };
     Ok(view(file, shown_text(file, document.as_ref())))
-}
-
-fn with_progress(state: &ApiState, file: &File, with_reason: bool) -> Value {
-    let mut answer = processing(file, with_reason);
-    if let (FileState::Processing, Some(progress)) = (&file.state, state.ingestor.progress().of(&file.id)) {
-        answer["chunks_done"] = progress.chunks_done.into();
-        answer["chunks_total"] = progress.chunks_total.into();
-    }
-    answer
-}
-
-/// Wait until nothing will change by itself any more, or for as long as a request may wait.
-pub(super) async fn wait_until_final(
-    state: &ApiState,
-    principal: &Principal,
-    id: &FileId,
-) -> ApiResult<File> {
-    Ok(state.library.wait_until_final(principal, id, PROCESSING_WAIT).await?)
-}
-
-/// The status at once, then whenever it changes and at least once a second, until it is final.
-fn status_events(
-    state: ApiState,
-    principal: Principal,
-    id: FileId,
-) -> impl stream::Stream<Item = Bytes> + Send {
-    struct Watch {
-        state: ApiState,
-        principal: Principal,
-        id: FileId,
-        deadline: Instant,
-        last: Option<(Value, Instant)>,
-    }
-    let watch = Watch { state, principal, id, deadline: Instant::now() + STATUS_WAIT, last: None };
-    stream::unfold(Some(watch), |watch| async move {
-        let mut watch = watch?;
-        loop {
-            let (answer, ends) = match watch.state.library.file(&watch.principal, &watch.id).await {
-                Ok(file) => (with_progress(&watch.state, &file, true), file.state.is_final()),
-                Err(breezeway_knowledge::Error::NoSuchFile(_)) => (json!({"status": "not_found"}), true),
-                Err(error) => {
-                    tracing::warn!(error = %error, "The status of a file could not be read");
-                    return None;
-                }
-            };
-            let ends = ends || Instant::now() >= watch.deadline;
-            let due = watch
-                .last
-                .as_ref()
-                .is_none_or(|(last, at)| *last != answer || at.elapsed() >= Duration::from_secs(1));
-            if ends || due {
-                let event = Bytes::from(format!("data: {answer}\n\n"));
-                watch.last = Some((answer, Instant::now()));
-                return Some((event, (!ends).then_some(watch)));
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    })
 }

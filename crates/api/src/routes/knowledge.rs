@@ -26,6 +26,7 @@ use crate::{
 
 mod export;
 mod lists;
+mod processing;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -43,6 +44,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(remove_file))
         .routes(routes!(add_files))
         .routes(routes!(reset))
+        .merge(processing::router())
         .routes(routes!(delete))
 }
 

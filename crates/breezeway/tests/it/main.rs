@@ -21,6 +21,7 @@ mod messages;
 mod models;
 mod ollama;
 mod openai;
+mod processing;
 mod readers;
 mod responses;
 mod rights;

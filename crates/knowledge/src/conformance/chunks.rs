@@ -22,6 +22,7 @@ pub async fn chunk_store<S: LibraryStore + ChunkStore + DraftStore>(fresh: impl 
     a_failed_file_waits_for_its_retry_or_for_good(&fresh().await).await;
     a_released_claim_is_free_at_once(&fresh().await).await;
     a_requeued_file_takes_the_claim_away(&fresh().await).await;
+    a_cancelled_file_takes_the_claim_away(&fresh().await).await;
     a_commit_makes_a_file_searchable(&fresh().await).await;
     a_stale_commit_changes_nothing(&fresh().await).await;
     a_second_commit_replaces_the_first(&fresh().await).await;
@@ -184,6 +185,16 @@ async fn a_requeued_file_takes_the_claim_away<S: LibraryStore + ChunkStore>(stor
     assert!(!store.commit_file(commit(&stale, &["stale"], &[]), at(205)).await.expect("asked"), "claim lost");
     assert!(store.commit_file(commit(&fresh, &["fresh"], &[]), at(206)).await.expect("committed"));
     assert_eq!(texts(store, everything()).await, ["fresh"], "the new commit counts");
+}
+
+async fn a_cancelled_file_takes_the_claim_away<S: LibraryStore + ChunkStore>(store: &S) {
+    let file = insert(store, "a.txt", 1, 1).await;
+    let stale = claim(store, 10).await.expect("it is pending");
+    store.cancel_file(&file.id, at(11)).await.expect("cancelled").expect("it was being processed");
+
+    assert!(!store.extend_claim(&file.id, 1, at(12), LEASE).await.expect("asked"), "the claim is lost");
+    assert!(!store.commit_file(commit(&stale, &["stale"], &[]), at(12)).await.expect("asked"), "claim lost");
+    assert_eq!(claim(store, 10_000).await, None, "nobody takes a cancelled file");
 }
 
 async fn a_commit_makes_a_file_searchable<S: LibraryStore + ChunkStore>(store: &S) {

@@ -18,6 +18,7 @@ pub async fn library_store<S: LibraryStore>(fresh: impl AsyncFn() -> S) {
     files_are_filtered_by_the_collections_that_hold_them(&fresh().await).await;
     a_file_can_be_renamed_and_requeued(&fresh().await).await;
     a_file_can_get_other_bytes(&fresh().await).await;
+    a_file_on_its_way_can_be_cancelled(&fresh().await).await;
     files_on_their_way_to_a_text_are_told_apart(&fresh().await).await;
     deleting_answers_the_blobs_nobody_has_any_more(&fresh().await).await;
     a_collection_reads_back_as_changed(&fresh().await).await;
@@ -220,6 +221,19 @@ async fn a_file_can_get_other_bytes<S: LibraryStore>(store: &S) {
     assert_eq!(same, None, "equal bytes are still in use");
     let unknown = store.replace_blob(&unknown_file(), bytes, "text/plain", at(3)).await.expect("asked");
     assert_eq!(unknown, None, "unknown: `None`");
+}
+
+async fn a_file_on_its_way_can_be_cancelled<S: LibraryStore>(store: &S) {
+    let file = insert(store, "a.txt", 1, 1).await;
+
+    let cancelled = store.cancel_file(&file.id, at(2)).await.expect("cancelled").expect("it was pending");
+
+    assert_eq!((&cancelled.state, cancelled.updated_at), (&FileState::Cancelled, at(2)), "it is cancelled");
+    assert_eq!(store.file(&file.id).await.expect("read"), Some(cancelled), "and stays so");
+    assert_eq!(store.cancel_file(&file.id, at(3)).await.expect("asked"), None, "it is cancelled once");
+    assert_eq!(store.cancel_file(&unknown_file(), at(3)).await.expect("asked"), None, "unknown: `None`");
+    let again = store.requeue_file(&file.id, at(4)).await.expect("requeued").expect("it exists");
+    assert_eq!(again.state, FileState::Pending, "it can be processed all the same");
 }
 
 async fn files_on_their_way_to_a_text_are_told_apart<S: LibraryStore>(store: &S) {

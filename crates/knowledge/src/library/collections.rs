@@ -230,7 +230,7 @@ impl Library {
 /// Whether a search can ever find something in `file`.
 fn findable(file: &File) -> Result<()> {
     match &file.state {
-        FileState::Stored => Err(Error::NotProcessed(file.id.clone())),
+        FileState::Stored | FileState::Cancelled => Err(Error::NotProcessed(file.id.clone())),
         FileState::Failed(_) => Err(Error::NoText(file.id.clone())),
         FileState::Pending | FileState::Processing => Ok(()),
         FileState::Completed => match file.text_hash.as_deref() {

@@ -98,7 +98,7 @@ fn hash(text: &str) -> BlobHash {
 #[tokio::test]
 async fn an_upload_is_kept_under_a_plain_name_and_wakes_the_worker() {
     let (desk, ada) = (Desk::new(), principal("ada"));
-    let arrivals = desk.library.arrivals();
+    let arrivals = desk.library.bells().arrivals;
     let sent = Upload { media_type: "text/plain\r\nx: y".to_owned(), ..upload("../../etc/pass\0wd.txt") };
 
     let file = desk.library.add_file(&ada, sent, bytes(&["", "two ", "pieces"])).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_file_that_is_only_kept_may_have_any_extension() {
     let file = desk.library.add_file(&ada, kept, bytes(&["MZ"])).await.unwrap();
 
     assert_eq!(file.state, FileState::Stored);
-    assert!(future::poll_immediate(desk.library.arrivals().notified()).await.is_none());
+    assert!(future::poll_immediate(desk.library.bells().arrivals.notified()).await.is_none());
     let refused = desk.library.reprocess(&ada, &file.id).await;
     assert!(matches!(refused, Err(Error::ExtensionNotAllowed(_))));
 }

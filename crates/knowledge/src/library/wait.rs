@@ -28,7 +28,7 @@ impl Library {
     pub async fn wait_for_texts(&self, files: &[FileId], patience: Duration) -> Result<Vec<Unread>> {
         let deadline = Instant::now() + patience;
         let last_try = self.clock.now().plus(patience);
-        let mut listener = self.movements.listen();
+        let mut listener = self.bells.movements.listen();
         loop {
             let unread = self.store.unread_files(files).await?;
             let comes = |file: &Unread| file.next_try.is_none_or(|at| at <= last_try);
@@ -54,7 +54,7 @@ impl Library {
         patience: Duration,
     ) -> Result<File> {
         let deadline = Instant::now() + patience;
-        let mut listener = self.movements.listen();
+        let mut listener = self.bells.movements.listen();
         loop {
             let file = self.readable_file(principal, id).await?;
             if file.state.is_final() || timeout_at(deadline, listener.moved()).await.is_err() {
@@ -121,7 +121,7 @@ mod tests {
                 vectors: None,
             };
             assert!(self.store.commit_file(commit, NOW).await.unwrap());
-            self.library.movements().tell();
+            self.library.bells().movements.tell();
         }
     }
 

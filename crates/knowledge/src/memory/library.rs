@@ -109,6 +109,20 @@ impl LibraryStore for MemoryLibrary {
         Ok(self.state().files.get_mut(id).map(|row| row.requeue(now)))
     }
 
+    async fn cancel_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
+        let mut state = self.state();
+        let waits = |row: &&mut super::FileRow| {
+            matches!(row.file.state, FileState::Pending | FileState::Processing)
+        };
+        let Some(row) = state.files.get_mut(id).filter(waits) else { return Ok(None) };
+        row.file.state = FileState::Cancelled;
+        row.file.updated_at = now;
+        let file = row.file.clone();
+        state.drafts.remove(id);
+        state.drop_unused_vectors();
+        Ok(Some(file))
+    }
+
     async fn replace_blob(
         &self,
         id: &FileId,

@@ -58,6 +58,11 @@ impl LibraryStore for Store {
         self.write("requeue a file", move |tx| files::requeue(tx, &id, now)).await
     }
 
+    async fn cancel_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
+        let id = id.clone();
+        self.write("cancel a file", move |tx| files::cancel(tx, &id, now)).await
+    }
+
     async fn replace_blob(
         &self,
         id: &FileId,

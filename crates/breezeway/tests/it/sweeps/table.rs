@@ -377,6 +377,10 @@ fn files() -> Vec<Row> {
         get(User, "/api/v1/files/user/count"),
         get(User, "/api/v1/files/{id}"),
         get(User, "/api/v1/files/{id}/process/status"),
+        // What is there has been processed: there is nothing to stop and nothing to retry.
+        post(User, "/api/v1/files/{id}/process/cancel", Value::Null).refused(409),
+        post(User, "/api/v1/files/{id}/process/retry", Value::Null).refused(409),
+        post(User, "/api/v1/files/{id}/process", Value::Null),
         get(User, "/api/v1/files/{id}/content"),
         get(User, "/api/v1/files/{id}/content/html").plainly(404),
         get(User, "/api/v1/files/{id}/content/{name}"),
@@ -408,6 +412,7 @@ fn knowledge() -> Vec<Row> {
         post(User, "/api/v1/knowledge/{id}/file/update", file.clone()),
         post(User, "/api/v1/knowledge/{id}/files/batch/add", json!([file])),
         post(User, "/api/v1/knowledge/{id}/file/remove", file).query("?delete_file=false"),
+        post(User, "/api/v1/knowledge/{id}/process", Value::Null),
         post(User, "/api/v1/knowledge/{id}/reset", Value::Null),
         delete(User, "/api/v1/knowledge/{id}/delete"),
     ]
