@@ -21,7 +21,7 @@ use crate::{
     lexical::{Lexical, Storage},
     select::timed,
     state::{Plan, State},
-    vector::{FlatVectors, VectorIndex},
+    vector::{FixedVectors, VectorIndex},
 };
 
 /// The most passages of one answer.
@@ -277,7 +277,7 @@ impl Inner {
     async fn set_model(&self, model: Option<Arc<dyn EmbeddingModel>>) -> Result<()> {
         let _turn = self.following.lock().await;
         let Some(next) = model else {
-            return self.switch(None, None, Box::new(FlatVectors::default())).await.map(drop);
+            return self.switch(None, None, Box::new(FixedVectors::default())).await.map(drop);
         };
         let fingerprint = next.fingerprint().clone();
         loop {

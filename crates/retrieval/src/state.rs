@@ -19,7 +19,7 @@ use crate::{
     query::{Leg, Place},
     top::Scored,
     trace::Trace,
-    vector::{FlatVectors, VectorIndex},
+    vector::{FixedVectors, VectorIndex},
 };
 
 /// The library as far as the log has been followed.
@@ -115,7 +115,7 @@ impl State {
             files: HashMap::new(),
             live: RoaringBitmap::new(),
             lexical,
-            vectors: Box::new(FlatVectors::default()),
+            vectors: Box::new(FixedVectors::default()),
             fingerprint,
         }
     }

@@ -61,6 +61,12 @@ impl Top {
         self.worst_first.push(Reverse(scored));
     }
 
+    /// The worst of what is kept; `None` while there is room for more.
+    pub(crate) fn worst(&self) -> Option<f32> {
+        let worst = self.worst_first.peek().filter(|_| self.worst_first.len() == self.limit);
+        worst.map(|Reverse(scored)| scored.score)
+    }
+
     /// What was kept, best first.
     pub(crate) fn into_sorted(self) -> Vec<Scored> {
         self.worst_first.into_sorted_vec().into_iter().map(|Reverse(scored)| scored).collect()

@@ -1,13 +1,12 @@
 //! The dense leg: which chunks' vectors are nearest to the question's.
 //!
 //! # Design
-//! The first index is exact and flat. At 384 dimensions and 100,000 chunks a scan costs about 10 ms
-//! of one core, graph indexes are no faster at that size once filters and deletions count, and
-//! whatever replaces it will need an exact one to be judged by. It holds four bytes for each number:
-//! 1.5 KiB a chunk at 384 dimensions, 150 MiB for 100,000 chunks. A library an order of magnitude
-//! larger wants quantised rows scanned first; that is another implementation of [`VectorIndex`].
+//! The index is exact and flat: every allowed row is looked at, in a form small enough for that (see
+//! [`fixed`]). Graph indexes are no faster at some hundred thousand rows once filters and deletions
+//! count, they have to be built, and a filter that leaves ten rows of a million must find those ten.
 
-mod flat;
+mod dots;
+mod fixed;
 
 use breezeway_embedding::Vector;
 use breezeway_knowledge::ChunkRange;
@@ -15,9 +14,9 @@ use roaring::RoaringBitmap;
 
 use crate::top::Scored;
 
-pub(crate) use self::flat::FlatVectors;
+pub(crate) use self::fixed::FixedVectors;
 #[cfg(test)]
-pub(crate) use self::flat::dot;
+pub(crate) use self::fixed::score;
 
 /// Vectors of chunks, all of one fingerprint.
 ///
