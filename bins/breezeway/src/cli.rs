@@ -61,6 +61,10 @@ pub(crate) enum Command {
     /// Manage the local embedding model.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Judge the search on folders of questions whose answers are known.
+    Eval(EvalArgs),
+    /// Look for contradictions in the data folder while the gateway is not running.
+    Fsck(FsckArgs),
     /// Read one document in a process that can be killed; the gateway starts it itself.
     #[command(hide = true)]
     ExtractWorker,
@@ -119,4 +123,14 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum ModelCommand {
     /// Fetch the embedding model now instead of at the first start.
     Pull,
+}
+
+#[derive(Args)]
+pub(crate) struct FsckArgs {
+    /// Repair what can be repaired.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Give unused space of the database back to the disk as well.
+    #[arg(long)]
+    pub(crate) shrink: bool,
 }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod folder;
 mod model;
+mod fsck;
 mod secret;
 mod serve;
 mod telemetry;
@@ -44,5 +45,7 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Config(ConfigCommand::Check)) => config::print(&settings),
         Some(Command::Model(ModelCommand::Pull)) => model::pull(settings),
         Some(Command::ExtractWorker) => unreachable!("answered above"),
+        Some(Command::Eval(args)) => eval::run(settings, &args),
+        Some(Command::Fsck(args)) => fsck::run(settings, &args),
     }
 }

@@ -19,7 +19,7 @@ pub use self::{
     router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     state::{
-        ApiConfig, ApiParts, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
+        ApiConfig, ApiParts, Checkup, Findings, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
         RagConfig, RetrievalSettings, SignOn, ToolKeeper, ToolKeeperError, Tuning, TuningError, Web, WebPage,
     },
     views::{

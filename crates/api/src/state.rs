@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::departures::Departures;
 
+mod checkup;
 mod sign_on;
 mod tool_servers;
 mod tuning;
@@ -23,6 +24,7 @@ mod vectors;
 mod web;
 
 pub use self::{
+    checkup::{Checkup, Findings},
     sign_on::SignOn,
     tool_servers::{ToolKeeper, ToolKeeperError},
     tuning::{EmbeddingChange, EmbeddingView, RagConfig, RetrievalSettings, Tuning, TuningError},
@@ -136,6 +138,8 @@ pub struct ApiParts {
     pub vectors: Arc<dyn OwnEmbedding>,
     /// The web.
     pub web: Arc<dyn Web>,
+    /// Whether what is kept is in order.
+    pub checkup: Arc<dyn Checkup>,
     /// How the parts below are.
     pub health: Arc<dyn Health>,
     /// The provider through which people sign in, if there is one.

@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Tuner, Workshop, connector, own_model},
+    glue::{Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Survey, Tuner, Workshop, connector, own_model},
     lanes::Lanes,
 };
 
@@ -37,11 +37,12 @@ pub struct Builder {
     accounts: Option<Arc<dyn AccountStore>>,
     context: Option<Arc<dyn ContextSource>>,
     blobs: Option<Arc<dyn BlobStore>>,
+    sweeps: bool,
 }
 
 impl Builder {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, clock: Clock::system(), accounts: None, context: None, blobs: None }
+        Self { config, clock: Clock::system(), accounts: None, context: None, blobs: None, sweeps: true }
     }
 
     /// Tell the time by another clock.
@@ -72,13 +73,21 @@ impl Builder {
         self
     }
 
+    /// Leave uploaded bytes that no file has where they are, for a look at what there is. Otherwise they
+    /// are deleted when this is built.
+    #[must_use]
+    pub fn without_sweep(mut self) -> Self {
+        self.sweeps = false;
+        self
+    }
+
     /// Open the stores and join the parts. No upstream is waited for, and nothing runs in the
     /// background until [`Breezeway::spawn`].
     ///
     /// # Errors
     /// If the data folder cannot be used, or what is in it cannot be read.
     pub async fn build(self) -> Result<Breezeway> {
-        let Self { config, clock, accounts, context, blobs } = self;
+        let Self { config, clock, accounts, context, blobs, sweeps } = self;
         let lanes = Lanes::start(config.lanes);
         make_folder(&lanes.extract, &config).await?;
 
@@ -142,7 +151,9 @@ impl Builder {
         };
         let library =
             Library::new(tuned.library.clone(), library_store.clone(), blobs.clone(), clock.clone());
-        library.sweep().await?;
+        if sweeps {
+            library.sweep().await?;
+        }
         let shelf = match config.knowledge_model.clone() {
             Some(base) => {
                 let (registry, changes) = (registry.clone(), library.changes());
@@ -270,6 +281,7 @@ impl Builder {
             saved: saved.clone(),
         });
         let state = ApiParts {
+        let survey = Survey { store: store.clone(), library: library.clone(), retriever: retriever.clone() };
             auth: auth.clone(),
             departures: departures.clone(),
             audit: audit.clone(),
@@ -288,6 +300,7 @@ impl Builder {
             vectors: embedder.clone(),
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
             health: Arc::new(health),
+            checkup: Arc::new(survey.clone()),
             sign_on,
             config: Arc::new(api_config(&config)?),
         };
@@ -295,6 +308,7 @@ impl Builder {
             config,
             store,
             auth,
+            survey,
             audit,
             meter,
             registry,

@@ -8,6 +8,7 @@ mod health;
 mod onlooker;
 mod readers;
 mod shelf;
+mod survey;
 mod tools;
 mod tuning;
 mod web;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     health::Pulse,
     onlooker::Onlooker,
     shelf::Shelf,
+    survey::Survey,
     tools::Shed,
     tuning::Tuner,
     web::Pages,

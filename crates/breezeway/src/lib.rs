@@ -31,7 +31,7 @@ pub mod parts {
     pub use breezeway_wire as wire;
 }
 
-pub use breezeway_api::RagConfig;
+pub use breezeway_api::{Findings, RagConfig};
 
 pub use self::{
     builder::{Builder, private_folder},

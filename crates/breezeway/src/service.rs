@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn};
-use breezeway_api::{ApiState, Departures};
+use breezeway_api::{ApiState, Checkup as _, Departures, Findings};
 use breezeway_auth::{AuditLog, Auth};
 use breezeway_chat::{ChatRouter, history::SavedChats};
+use breezeway_core::StoreError;
 use breezeway_ingest::Ingestor;
 use breezeway_knowledge::Library;
 use breezeway_middleware::{InvalidConfig, MiddlewareConfig, Stack};
@@ -21,7 +22,7 @@ use tower::Layer;
 
 use crate::{
     Builder, Config,
-    glue::{Embedder, Others, Shelf},
+    glue::{Embedder, Others, Shelf, Survey},
     tasks::Background,
 };
 
@@ -47,6 +48,7 @@ where
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    pub(crate) survey: Survey,
     pub(crate) auth: Auth,
     pub(crate) audit: AuditLog,
     pub(crate) meter: Meter,
@@ -126,6 +128,23 @@ impl Breezeway {
     /// The database, for consistency checks.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Look for contradictions among rows, chunks, vectors, index and uploaded bytes. Reads everything.
+    ///
+    /// # Errors
+    /// If something cannot be read at all.
+    pub async fn check(&self) -> Result<Findings, StoreError> {
+        self.0.survey.check().await
+    }
+
+    /// Repair what [`Breezeway::check`] finds, as far as it can be, and answer what was found. Whether
+    /// anything is left, another check tells.
+    ///
+    /// # Errors
+    /// If something cannot be read or written at all.
+    pub async fn repair(&self) -> Result<Findings, StoreError> {
+        self.0.survey.repair().await
     }
 
     /// The whole HTTP API with everything that stands in front of it, as a cloneable tower service.

@@ -316,6 +316,11 @@ impl Library {
         self.forget_unused(&all).await
     }
 
+    /// Have everybody look again who waits for files: their rows were changed by somebody else.
+    pub fn look_again(&self) {
+        self.changed(true);
+    }
+
     /// The state of files changed. `queued` if some are pending now.
     fn changed(&self, queued: bool) {
         self.bells.movements.tell();

@@ -339,7 +339,7 @@ impl Inner {
 }
 
 /// A range in pieces that are read at once.
-fn slices(range: ChunkRange) -> impl Iterator<Item = ChunkRange> {
+pub(crate) fn slices(range: ChunkRange) -> impl Iterator<Item = ChunkRange> {
     let last = range.last.0;
     (range.first.0..=last).step_by(SLICE as usize).map(move |first| ChunkRange {
         first: ChunkId(first),

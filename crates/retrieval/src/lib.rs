@@ -14,6 +14,7 @@ mod state;
 mod top;
 mod trace;
 mod vector;
+mod verify;
 
 #[cfg(test)]
 mod testing;

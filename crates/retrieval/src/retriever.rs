@@ -68,7 +68,7 @@ impl Default for RetrieverConfig {
 /// Hybrid search. Clones share one state.
 #[derive(Clone)]
 pub struct Retriever {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {

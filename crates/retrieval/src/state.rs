@@ -140,6 +140,11 @@ impl State {
         std::mem::replace(&mut self.vectors, vectors)
     }
 
+    /// The cosine of a chunk to `vector`, if it has a vector here.
+    pub(crate) fn cosine(&self, vector: &Vector, chunk: u32) -> Option<f32> {
+        self.vectors.cosine(vector, chunk)
+    }
+
     /// Every range of chunks with its file.
     pub(crate) fn ranges(&self) -> Vec<(FileId, ChunkRange)> {
         let of = |(&first, owner): (&u32, &Owner)| (owner.file.clone(), range(first, owner.last));

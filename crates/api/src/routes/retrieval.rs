@@ -21,6 +21,9 @@ use crate::{
 };
 
 mod process;
+mod explain;
+mod passages_of;
+mod fsck;
 mod settings;
 mod web;
 
@@ -29,6 +32,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(query_doc))
         .routes(routes!(query_collection))
         .merge(process::router())
+        .routes(routes!(explain::search))
+        .routes(routes!(passages_of::passage))
+        .routes(routes!(passages_of::change_metadata))
+        .merge(fsck::router())
         .merge(web::router())
         .merge(settings::router())
 }

@@ -94,6 +94,11 @@ impl TestServer {
         Self { breezeway, clock, now: AtomicI64::new(BEGIN), service, background: None, _folder: folder }
     }
 
+    /// Where it keeps everything.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self._folder.path()
+    }
+
     /// Let the background work run: files are read.
     pub(crate) fn run(&mut self) {
         self.background = Some(self.breezeway.spawn());

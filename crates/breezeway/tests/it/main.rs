@@ -12,6 +12,7 @@ mod departure;
 mod embeddings;
 mod fleets;
 mod groups;
+mod fsck;
 mod harness;
 mod health;
 mod hostile;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Answer a file's bytes, or the part of them that a `Range` header asks for.
-pub(super) async fn answer(
+pub(in crate::routes) async fn answer(
     state: &ApiState,
     (principal, trail): (&Principal, &Trail),
     id: &FileId,

@@ -30,7 +30,7 @@ struct UploadQuery {
     process: Option<bool>,
     /// `false` answers when the processing has ended.
     process_in_background: Option<bool>,
-    /// `true` answers when the processing has ended, and with what came of it.
+    /// `true` answers when the processing has ended: the same, in fewer words.
     wait: Option<bool>,
 }
 
@@ -72,11 +72,7 @@ async fn upload(
             other => other.into(),
         })?;
     let file = match process && (query.wait == Some(true) || query.process_in_background == Some(false)) {
-        true => {
-            let then = wait_until_final(&state, &principal, &file.id).await?;
-            // Users of Open WebUI are shown the file as it was; `wait` is ours, and its users are not.
-            if query.wait == Some(true) { then } else { file }
-        }
+        true => wait_until_final(&state, &principal, &file.id).await?,
         false => file,
     };
     let mut view = view(&file, None);

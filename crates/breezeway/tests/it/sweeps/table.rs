@@ -441,6 +441,7 @@ fn retrieval() -> Vec<Row> {
         post(User, "/api/v1/retrieval/process/youtube", page.clone()).refused(400),
         post(User, "/api/v1/retrieval/process/url", page).refused(400),
         post(User, "/api/v1/retrieval/process/web/search", json!({"queries": ["sky"]})).refused(403),
+        post(Admin, "/api/v1/retrieval/fsck", Value::Null),
         get(Admin, "/api/v1/retrieval/config"),
         post(Admin, "/api/v1/retrieval/config/update", json!({"TOP_K": 4})),
         get(Admin, "/api/v1/retrieval/embedding"),
