@@ -22,7 +22,7 @@ use breezeway::{
         chat::QueryGeneration,
         core::Secret,
         embedding_fastembed::{DEFAULT_MODEL, FetchConfig, RuntimeArchive},
-        ingest::{Extraction, chunk::Measure, service::EngineKind},
+        ingest::{Extraction, chunk::Measure, extract::Ocr, service::EngineKind},
         registry::{BadOption, Connection, ConnectionKind},
         retrieval::Leg,
         upstream::EmbedderConfig,
@@ -349,6 +349,7 @@ fn files(source: &Source, gateway: &mut Config) -> Result<()> {
         .map(|extension| extension.trim_start_matches('.').to_lowercase())
         .collect();
     engine(source, gateway)?;
+    gateway.ocr = ocr(source)?;
     let program = std::env::current_exe().context("the path of this program is unknown")?;
     gateway.extraction = Extraction::Child { program, arguments: vec!["extract-worker".into()] };
     Ok(())
@@ -385,6 +386,27 @@ fn engine(source: &Source, gateway: &mut Config) -> Result<()> {
         bail!("`CONTENT_EXTRACTION_ENGINE` is `{name}`, whose address is missing");
     }
     Ok(())
+}
+
+/// Text recognition, if it is switched on and its program is there.
+fn ocr(source: &Source) -> Result<Option<Ocr>> {
+    if !source.flag_or("BREEZEWAY_OCR", false)? {
+        return Ok(None);
+    }
+    let named = source.text("BREEZEWAY_TESSERACT").map(PathBuf::from);
+    if let Some(missing) = named.as_ref().filter(|named| !named.is_file()) {
+        bail!("`BREEZEWAY_TESSERACT` is `{}`, which is no file", missing.display());
+    }
+    let path = source.text("PATH").unwrap_or_default();
+    let found =
+        || std::env::split_paths(&path).map(|folder| folder.join("tesseract")).find(|it| it.is_file());
+    let Some(program) = named.or_else(found) else { return Ok(None) };
+    Ok(Some(Ocr {
+        program,
+        languages: source.text_or("BREEZEWAY_OCR_LANGUAGES", "eng"),
+        data_folder: source.text("TESSDATA_PREFIX").map(PathBuf::from),
+        time: Duration::from_secs(60),
+    }))
 }
 
 fn embedding(source: &Source, gateway: &mut Config) -> Result<()> {

@@ -263,6 +263,7 @@ impl Builder {
             client: client.clone(),
         };
         tuner.begin();
+        ingestor.set_ocr(config.ocr.clone());
         let keeper = Keeper {
             registry: registry.clone(),
             settings,

@@ -7,7 +7,7 @@ use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
 use breezeway_chat::{CacheConfig, ChatConfig, QueryGeneration, ToolLimits};
 use breezeway_core::{ModelId, Secret};
 use breezeway_embedding::EmbeddingModel;
-use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::Limits, service::EngineConfig};
+use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::{Limits, Ocr}, service::EngineConfig};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_oidc::OidcConfig;
@@ -66,6 +66,8 @@ pub struct Config {
     pub extraction: Extraction,
     /// The service that reads documents instead, unless an admin has changed it since (see `persistent`).
     pub engine: EngineConfig,
+    /// How the text of pictures is recognised, if it is.
+    pub ocr: Option<Ocr>,
     /// What turns text into vectors, unless an admin has changed it since (see `persistent`).
     pub embedding: Embedding,
     /// The local model that an admin may go over to, if there is to be one.
@@ -210,6 +212,8 @@ impl Config {
             extraction: Extraction::InProcess,
             embedding: Embedding::None,
             engine: EngineConfig::default(),
+            ocr: None,
+            embedding: Embedding::None,
             local_model: None,
             embedding_service: EmbedderConfig::new("", ""),
             bypass_embedding: false,

@@ -26,6 +26,7 @@ mod html;
 mod isolate;
 mod mail;
 mod notebook;
+mod ocr;
 mod odf;
 mod office;
 mod pdf;
@@ -44,6 +45,7 @@ pub(crate) use self::{
 };
 pub use self::{
     isolate::serve_child,
+    ocr::Ocr,
     sniff::{Format, sniff},
 };
 
@@ -200,12 +202,26 @@ pub enum ExtractError {
 /// # Errors
 /// If there is no text to be had, with a reason for the file's owner.
 pub fn extract(hint: &Hint, source: Source, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let bytes = source.load(limits)?;
-    reading::Reading::new(limits).read(hint, bytes)
+    extract_with(hint, source, limits, None)
 }
 
-fn text_limit(limits: &Limits) -> ExtractError {
-    ExtractError::Limit(format!("{} of text", megabytes(limits.text_bytes)))
+/// Read the text of a file as [`extract`] does, and recognise that of its pictures where there is no
+/// other.
+///
+/// # Errors
+/// If there is no text to be had, with a reason for the file's owner.
+pub fn extract_with(
+    hint: &Hint,
+    source: Source,
+    limits: &Limits,
+    ocr: Option<&Ocr>,
+) -> Result<Extracted, ExtractError> {
+    let bytes = source.load(limits)?;
+    reading::Reading::new(limits, ocr).read(hint, bytes)
+}
+
+fn text_limit(bytes: u64) -> ExtractError {
+    ExtractError::Limit(format!("{} of text", megabytes(bytes)))
 }
 
 pub(crate) fn time_limit(limits: &Limits) -> ExtractError {

@@ -15,8 +15,10 @@ pub(crate) fn pdf(pages: &[&str]) -> Vec<u8> {
         ),
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
         "<</Title(Town notes)/Producer(fixtures)>>".to_owned(),
-        "<</Type/XObject/Subtype/Image/Width 1/Height 1/ColorSpace/DeviceGray/BitsPerComponent 8/Length 1>>stream\nx\nendstream"
-            .to_owned(),
+        format!(
+            "<</Type/XObject/Subtype/Image/Width 320/Height 80/ColorSpace/DeviceGray/BitsPerComponent 8/Length 25600>>stream\n{}\nendstream",
+            "x".repeat(25600)
+        ),
     ];
     for (number, line) in pages.iter().enumerate() {
         let drawing = match *line {

@@ -196,15 +196,15 @@ impl Ingestor {
         source: Source,
         make: impl FnOnce(Extracted) -> T + Send + 'static,
     ) -> Result<T> {
-        let limits = self.config.limits;
+        let (limits, ocr) = (self.config.limits, self.ocr.load().as_ref().clone());
         let made = match &self.config.extraction {
             Extraction::InProcess => {
-                let work = self.lane.run(move || extract::in_process(hint, source, limits).map(make));
+                let work = self.lane.run(move || extract::in_process(hint, source, limits, ocr).map(make));
                 // The thread cannot be stopped; at least nobody waits for it any longer.
                 timeout(limits.time, work).await.unwrap_or_else(|_| Ok(Err(extract::time_limit(&limits))))?
             }
             Extraction::Child { program, arguments } => {
-                let answer = extract::in_child(program, arguments, &hint, &source, &limits).await?;
+                let answer = extract::in_child(program, arguments, &hint, &source, &limits, ocr.as_ref()).await?;
                 self.lane.run(move || answer.document().map(make)).await?
             }
         };

@@ -19,7 +19,10 @@ use futures_util::{
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
-    Error, Extraction, ProgressBoard, Result, chunk::ChunkPlan, extract::Limits, pipeline::HASHES_AT_ONCE,
+    Error, Extraction, ProgressBoard, Result,
+    chunk::ChunkPlan,
+    extract::{Limits, Ocr},
+    pipeline::HASHES_AT_ONCE,
     service::DocumentService,
 };
 
@@ -75,6 +78,7 @@ pub struct Ingestor {
     pub(crate) blobs: Arc<dyn BlobStore>,
     model: Live<Option<Arc<dyn EmbeddingModel>>>,
     pub(crate) plan: Live<ChunkPlan>,
+    pub(crate) ocr: Live<Option<Ocr>>,
     pub(crate) service: Live<Option<Arc<dyn DocumentService>>>,
     pub(crate) lane: Lane,
     pub(crate) clock: Clock,
@@ -99,6 +103,7 @@ impl Ingestor {
         let IngestStores { chunks, drafts, blobs } = stores;
         Self {
             plan: Live::new(config.plan),
+            ocr: Live::new(None),
             service: Live::new(None),
             config: Arc::new(config),
             chunks,
@@ -129,6 +134,11 @@ impl Ingestor {
     /// processed again.
     pub fn set_plan(&self, plan: ChunkPlan) {
         self.plan.store(plan);
+    }
+
+    /// Recognise the text of pictures from now on, or do without.
+    pub fn set_ocr(&self, ocr: Option<Ocr>) {
+        self.ocr.store(ocr);
     }
 
     /// Have uploaded files read by another service from now on, or by none.

@@ -161,3 +161,46 @@ fn a_provider_is_read_by_the_names_of_open_webui() {
     assert!(read(&[("OAUTH_CLIENT_ID", "chat")]).is_err());
     assert!(read(&[whole[0], whole[1], ("OAUTH_CODE_CHALLENGE_METHOD", "plain")]).is_err());
 }
+
+#[test]
+fn documents_are_read_by_whom_the_variables_of_open_webui_say() {
+    let docling = settings(&[
+        ("CONTENT_EXTRACTION_ENGINE", "docling"),
+        ("DOCLING_SERVER_URL", "http://docling.example:5001"),
+        ("DOCLING_API_KEY", "a-key"),
+        ("DOCLING_PARAMS", r#"{"do_ocr": true}"#),
+        ("RAG_TEXT_SPLITTER", "token"),
+    ]);
+
+    let engine = docling.gateway.engine;
+    assert_eq!((engine.kind, engine.url()), (EngineKind::Docling, "http://docling.example:5001"));
+    assert_eq!(engine.docling_params["do_ocr"], true);
+    assert_eq!(engine.key.map(|(of, _)| of).as_deref(), Some("http://docling.example:5001"));
+    assert_eq!(docling.gateway.chunks.measure, Measure::Tokens);
+    assert_eq!(settings(&[]).gateway.engine.kind, EngineKind::Local);
+    for wrong in [
+        ("CONTENT_EXTRACTION_ENGINE", "external"),
+        ("CONTENT_EXTRACTION_ENGINE", "magic"),
+        ("DOCLING_PARAMS", "[]"),
+        ("RAG_TEXT_SPLITTER", "magic"),
+        ("BREEZEWAY_EXTRACTION_TIMEOUT", "soon"),
+    ] {
+        assert!(read(&[wrong]).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn text_is_recognised_where_that_is_switched_on_and_there_is_a_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("tesseract");
+    std::fs::write(&program, "").unwrap();
+    let path = folder.path().to_str().unwrap();
+
+    let on = settings(&[("BREEZEWAY_OCR", "true"), ("PATH", path), ("BREEZEWAY_OCR_LANGUAGES", "deu")]);
+    let missing = settings(&[("BREEZEWAY_OCR", "true"), ("PATH", "/nowhere")]);
+    let off = settings(&[("PATH", path)]);
+
+    assert_eq!(on.gateway.ocr.map(|ocr| (ocr.program, ocr.languages)), Some((program, "deu".to_owned())));
+    assert!(missing.gateway.ocr.is_none() && off.gateway.ocr.is_none());
+    assert!(read(&[("BREEZEWAY_OCR", "true"), ("BREEZEWAY_TESSERACT", "/nowhere/tesseract")]).is_err());
+}

@@ -42,7 +42,7 @@ pub(crate) fn assemble(parts: Vec<ServicePart>, limits: &Limits) -> Result<Extra
             });
         }
         if document.text.len() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
     }
     if document.text.trim().is_empty() {

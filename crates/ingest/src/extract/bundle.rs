@@ -60,7 +60,7 @@ impl Bundle {
             Err(error) => self.skip(name, error),
         }
         if self.document.text.len() as u64 > reading.limits().text_bytes {
-            return Err(text_limit(reading.limits()));
+            return Err(text_limit(reading.limits().text_bytes));
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ pub(super) fn read(bytes: &[u8], hint: &Hint, limits: &Limits) -> Result<Documen
         }
         // Long column names make a small file large.
         if text.len() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
     }
     if text.is_empty() { Ok(document) } else { Ok(Document { text, ..document }) }

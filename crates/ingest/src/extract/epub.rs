@@ -47,7 +47,7 @@ pub(super) fn read(bytes: &[u8], reading: &mut Reading<'_>) -> Result<Document, 
             None => missing += 1,
         }
         if document.text.len() as u64 > reading.limits().text_bytes {
-            return Err(text_limit(reading.limits()));
+            return Err(text_limit(reading.limits().text_bytes));
         }
     }
     if document.text.is_empty() && locked_chapters > 0 {

@@ -10,20 +10,27 @@ use std::{
     thread,
 };
 
-use super::{ExtractError, Extracted, Hint, Limits, Source, extract, wire};
+use super::{ExtractError, Extracted, Hint, Limits, Ocr, Source, extract_with, wire};
 
 mod parent;
 mod rlimit;
+mod sandbox;
 
 pub(crate) use self::parent::in_child;
+use self::sandbox::Allow;
 
 /// The stack of the thread that parses: nesting limits keep recursion well below it, even in
 /// builds without optimisation.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Extract on a thread of its own in this process; the caller waits, on a lane.
-pub(crate) fn in_process(hint: Hint, source: Source, limits: Limits) -> Result<Extracted, ExtractError> {
-    let work = move || catch_unwind(AssertUnwindSafe(|| extract(&hint, source, &limits)));
+pub(crate) fn in_process(
+    hint: Hint,
+    source: Source,
+    limits: Limits,
+    ocr: Option<Ocr>,
+) -> Result<Extracted, ExtractError> {
+    let work = move || catch_unwind(AssertUnwindSafe(|| extract_with(&hint, source, &limits, ocr.as_ref())));
     let started = thread::Builder::new().name("extract".to_owned()).stack_size(STACK_BYTES).spawn(work);
     let crashed = |what: &str| ExtractError::Crashed(what.to_owned());
     match started {
@@ -37,7 +44,8 @@ pub(crate) fn in_process(hint: Hint, source: Source, limits: Limits) -> Result<E
 
 /// Be the child of [`super::Extraction::Child`]: read one request from `input`, answer on `output`.
 ///
-/// The process lowers its own limits for good, so it should do nothing else afterwards. Nothing
+/// The process lowers its own limits for good and, once it has the file, gives up files, programs and
+/// the network, so it should do nothing else afterwards. Nothing
 /// else may be written to `output`.
 ///
 /// # Errors
@@ -47,7 +55,7 @@ pub fn serve_child(mut input: impl Read, mut output: impl Write) -> io::Result<(
     let out_of_order = || io::Error::new(io::ErrorKind::InvalidData, "frame out of order");
     let (wire::Tag::Request, body) = wire::read(&mut input)? else { return Err(out_of_order()) };
     let request: wire::Request = serde_json::from_slice(&body)?;
-    let (hint, limits) = request.into_parts();
+    let (hint, limits, ocr) = request.into_parts();
     rlimit::lower(&limits)?;
 
     let mut bytes = Vec::new();
@@ -61,7 +69,13 @@ pub fn serve_child(mut input: impl Read, mut output: impl Write) -> io::Result<(
     };
     drop(input);
 
-    match in_process(hint, source, limits) {
+    let allow = if ocr.is_some() { Allow::Programs } else { Allow::Nothing };
+    let read = source.load(&limits).and_then(|bytes| {
+        // Where the system refuses the filter, limits and the empty environment still hold.
+        let _ = sandbox::lock(allow);
+        in_process(hint, Source::Bytes(bytes), limits, ocr)
+    });
+    match read {
         Ok(extracted) => {
             let (outline, text) = wire::Outline::split(extracted);
             for piece in text.as_bytes().chunks(wire::PIECE) {

@@ -32,7 +32,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractErr
             }
         }
         if out.len() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
     }
     out.truncate(out.trim_end().len());

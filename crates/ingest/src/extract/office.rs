@@ -58,7 +58,7 @@ pub(super) fn read(bytes: Bytes, format: DocumentFormat, limits: &Limits) -> Res
         }
         add(&mut document, part, parts, pages.then_some(number));
         if document.text.len() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
     }
     if ir.metadata.text_truncated && document.text.trim().is_empty() {

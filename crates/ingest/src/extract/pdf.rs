@@ -7,9 +7,11 @@ use std::ops::ControlFlow;
 
 use breezeway_knowledge::{Document, Section};
 use serde_json::{Map, Value};
-use unpdf::{Block, Error, PageStreamOptions, ParseEvent, ParseOptions, PdfParser, model::ListStyle};
+use unpdf::{
+    Block, Error, PageStreamOptions, ParseEvent, ParseOptions, PdfParser, Resource, model::ListStyle,
+};
 
-use super::{ExtractError, Limits, table, text, text_limit};
+use super::{ExtractError, Limits, Ocr, ocr::is_picture, table, text, text_limit};
 
 /// A PDF parser.
 pub(super) trait Engine {
@@ -42,19 +44,74 @@ pub(super) struct Page {
     has_unread_content: bool,
     /// Whether it, or part of it, could not be read at all.
     is_damaged: bool,
+    /// Whether pictures cover it and its only text is at its edges: a scan with a page number.
+    is_scan: bool,
+    /// Whether it has text that nobody sees and that is no layer under a scan.
+    has_hidden_text: bool,
+    /// Its pictures that are large enough to be a page, in formats for pictures, if they were asked for.
+    pictures: Vec<Vec<u8>>,
 }
+
+impl Page {
+    /// A page that has nothing but text.
+    fn of_text(number: u32, text: String) -> Self {
+        Self {
+            number,
+            text,
+            has_unread_content: false,
+            is_damaged: false,
+            is_scan: false,
+            has_hidden_text: false,
+            pictures: Vec::new(),
+        }
+    }
+
+    /// Whether its text is in its pictures.
+    fn is_picture(&self) -> bool {
+        self.is_scan || (self.text.trim().is_empty() && self.has_unread_content)
+    }
+
+    /// Add the text of its pictures; whether there was any.
+    fn recognise(&mut self, ocr: &Ocr) -> bool {
+        let texts = self.pictures.iter().filter_map(|picture| ocr.text(picture));
+        let text = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
+        if text.is_empty() {
+            return false;
+        }
+        // What the page has of its own, a number mostly, is in the picture too.
+        self.text = text;
+        true
+    }
+}
+
+/// The share of a page that pictures cover if it is one.
+const SCAN: f32 = 0.5;
+
+/// The longer side of a picture that can be a page or a stripe of one, in pixels: a postcard at 75
+/// dots per inch.
+const SMALLEST: u32 = 300;
+
+/// The most pictures of one page that are looked at. Some scanners cut a page into stripes.
+const MOST_PICTURES: usize = 64;
 
 /// Drawn shapes that make a page without text look like one with letters turned into outlines.
 const OUTLINES: u32 = 200;
 
-/// Read a PDF.
-pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
-    read_with(&Unpdf, bytes, limits)
+/// Read a PDF, and recognise the text of pages that are only pictures if `ocr` says how.
+pub(super) fn read(bytes: &[u8], limits: &Limits, ocr: Option<&Ocr>) -> Result<Document, ExtractError> {
+    let engine = Unpdf { with_pictures: ocr.is_some() };
+    read_with(&engine, bytes, limits, ocr)
 }
 
-fn read_with(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Document, ExtractError> {
+fn read_with(
+    engine: &dyn Engine,
+    bytes: &[u8],
+    limits: &Limits,
+    ocr: Option<&Ocr>,
+) -> Result<Document, ExtractError> {
     let mut document = Document::default();
     let (mut needs_ocr, mut damaged) = (Vec::new(), Vec::new());
+    let (mut recognised, mut hidden) = (Vec::new(), Vec::new());
     let mut filled = Vec::new();
     let mut failure = None;
     engine.parse(bytes, &mut |part| {
@@ -68,17 +125,24 @@ fn read_with(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Docum
                 metadata.insert("total_pages".to_owned(), pages.into());
                 document.metadata = metadata;
             }
-            Part::Page(page) => {
+            Part::Page(mut page) => {
+                let number = Value::from(page.number);
+                if page.has_hidden_text {
+                    hidden.push(number.clone());
+                }
                 if page.is_damaged {
-                    damaged.push(Value::from(page.number));
-                } else if page.text.trim().is_empty() && page.has_unread_content {
-                    needs_ocr.push(Value::from(page.number));
+                    damaged.push(number);
+                } else if page.is_picture() {
+                    match ocr.map(|ocr| page.recognise(ocr)) {
+                        Some(true) => recognised.push(number),
+                        Some(false) | None => needs_ocr.push(number),
+                    }
                 }
                 add(&mut document, &page);
             }
         }
         if document.text.len() as u64 > limits.text_bytes {
-            failure = Some(text_limit(limits));
+            failure = Some(text_limit(limits.text_bytes));
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -99,7 +163,13 @@ fn read_with(engine: &dyn Engine, bytes: &[u8], limits: &Limits) -> Result<Docum
             ));
         }
     }
-    for (name, pages) in [("needs_ocr", needs_ocr), ("damaged_pages", damaged)] {
+    let lists = [
+        ("needs_ocr", needs_ocr),
+        ("ocr_pages", recognised),
+        ("damaged_pages", damaged),
+        ("hidden_text_pages", hidden),
+    ];
+    for (name, pages) in lists {
         if !pages.is_empty() {
             document.metadata.insert(name.to_owned(), Value::Array(pages));
         }
@@ -132,7 +202,7 @@ fn add_fields(document: &mut Document, fields: &[(String, String)]) {
     for (name, value) in fields {
         lines.push_str(&format!("{name}: {value}\n"));
     }
-    let page = Page { number: 1, text: lines, has_unread_content: false, is_damaged: false };
+    let page = Page::of_text(1, lines);
     let only = document.sections.len() == 1;
     add(document, &page);
     if only {
@@ -146,13 +216,21 @@ fn add_fields(document: &mut Document, fields: &[(String, String)]) {
 }
 
 /// The engine in use: pure Rust, good with right-to-left and East Asian text.
-pub(super) struct Unpdf;
+pub(super) struct Unpdf {
+    /// Whether pictures are wanted.
+    with_pictures: bool,
+}
 
 impl Engine for Unpdf {
     fn parse(&self, bytes: &[u8], take: &mut dyn FnMut(Part) -> ControlFlow<()>) -> Result<(), ExtractError> {
         let parser = PdfParser::from_bytes_with_options(bytes, ParseOptions::new().lenient().sequential())
             .map_err(refusal)?;
-        let options = PageStreamOptions { parallel: false, window_size: 1, ..PageStreamOptions::default() };
+        let options = PageStreamOptions {
+            parallel: false,
+            window_size: 1,
+            extract_resources: self.with_pictures,
+            ..PageStreamOptions::default()
+        };
         let streamed = parser.for_each_page(options, |event| match event {
             ParseEvent::DocumentStart { metadata, page_count, form_fields, .. } => {
                 let fields = form_fields
@@ -171,17 +249,30 @@ impl Engine for Unpdf {
                     || page.suppressed_text_runs > 0
                     || page.fill_op_count > OUTLINES,
                 is_damaged: page.undecodable_content_streams > 0,
+                is_scan: page.image_coverage > SCAN
+                    && page.invisible_text_chars == 0
+                    && page.painted_text_chars <= page.margin_text_chars,
+                has_hidden_text: page.image_coverage < SCAN && page.invisible_text_chars > 0,
+                pictures: page
+                    .images
+                    .into_iter()
+                    .filter_map(|(_, image)| picture(image))
+                    .take(MOST_PICTURES)
+                    .collect(),
             })),
-            ParseEvent::PageFailed { page, .. } => take(Part::Page(Page {
-                number: page,
-                text: String::new(),
-                has_unread_content: false,
-                is_damaged: true,
-            })),
+            ParseEvent::PageFailed { page, .. } => {
+                take(Part::Page(Page { is_damaged: true, ..Page::of_text(page, String::new()) }))
+            }
             ParseEvent::Progress { .. } | ParseEvent::DocumentEnd { .. } => ControlFlow::Continue(()),
         });
         streamed.map(drop).map_err(refusal)
     }
+}
+
+/// A picture that may be a page.
+fn picture(image: Resource) -> Option<Vec<u8>> {
+    let is_large = image.width.unwrap_or(0).max(image.height.unwrap_or(0)) >= SMALLEST;
+    (is_large && is_picture(&image.mime_type)).then_some(image.data)
 }
 
 fn refusal(error: Error) -> ExtractError {

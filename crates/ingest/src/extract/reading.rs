@@ -5,17 +5,19 @@
 
 use std::io::{self, Read};
 
+use breezeway_knowledge::Document;
 use bytes::Bytes;
 
 use super::{
-    ExtractError, Extracted, Format, Hint, Limits, archive, csv, epub, html, mail, megabytes, notebook, odf,
-    office, pdf, rtf, sniff, text, text_limit, xml,
+    ExtractError, Extracted, Format, Hint, Limits, Ocr, archive, csv, epub, html, mail, megabytes, notebook,
+    ocr::is_picture, odf, office, pdf, rtf, sniff, text, text_limit, xml,
 };
 use crate::chunk::TextKind;
 
 /// An extraction under way.
 pub(super) struct Reading<'a> {
     limits: &'a Limits,
+    ocr: Option<&'a Ocr>,
     expanded: u64,
     entries: u32,
     depth: u32,
@@ -23,8 +25,8 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(limits: &'a Limits) -> Self {
-        Self { limits, expanded: 0, entries: 0, depth: 0, is_exhausted: false }
+    pub(super) fn new(limits: &'a Limits, ocr: Option<&'a Ocr>) -> Self {
+        Self { limits, ocr, expanded: 0, entries: 0, depth: 0, is_exhausted: false }
     }
 
     pub(super) fn limits(&self) -> &'a Limits {
@@ -39,7 +41,13 @@ impl<'a> Reading<'a> {
     /// Read one file.
     pub(super) fn read(&mut self, hint: &Hint, bytes: Bytes) -> Result<Extracted, ExtractError> {
         let limits = self.limits;
-        let (document, kind) = match sniff(&bytes, hint)? {
+        let format = match (sniff(&bytes, hint), self.ocr) {
+            (Err(ExtractError::Unsupported(kind)), Some(ocr)) if is_picture(&kind) => {
+                return recognised(&bytes, ocr);
+            }
+            (format, _) => format?,
+        };
+        let (document, kind) = match format {
             Format::Text | Format::Markdown => (text::read(&bytes)?, TextKind::Prose),
             Format::Code => (text::read(&bytes)?, TextKind::Code),
             Format::Json => (text::read(&bytes)?, TextKind::Data),
@@ -47,7 +55,7 @@ impl<'a> Reading<'a> {
             Format::Notebook => (notebook::read(&bytes, limits)?, TextKind::Prose),
             Format::Delimited => (csv::read(&bytes, hint, limits)?, TextKind::Data),
             Format::Html => (html::read(&bytes)?, TextKind::Prose),
-            Format::Pdf => (pdf::read(&bytes, limits)?, TextKind::Prose),
+            Format::Pdf => (pdf::read(&bytes, limits, self.ocr)?, TextKind::Prose),
             // What the package expands to is bounded by what is left, and not counted any further.
             Format::Office(format) => {
                 let left = Limits { expanded_bytes: limits.expanded_bytes - self.expanded, ..*limits };
@@ -62,7 +70,7 @@ impl<'a> Reading<'a> {
             Format::Gzip => return archive::read_gzip(hint, &bytes, self),
         };
         if document.text.len() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
         if document.text.trim().is_empty() {
             return Err(ExtractError::Empty);
@@ -110,4 +118,17 @@ impl<'a> Reading<'a> {
             Err(_) => Err(ExtractError::Damaged("The archive is damaged and cannot be unpacked.".to_owned())),
         }
     }
+}
+
+/// A picture by itself.
+fn recognised(bytes: &[u8], ocr: &Ocr) -> Result<Extracted, ExtractError> {
+    let text = ocr.text(bytes).ok_or_else(|| {
+        ExtractError::Damaged("The text of the picture could not be recognised.".to_owned())
+    })?;
+    if text.is_empty() {
+        return Err(ExtractError::Empty);
+    }
+    let mut document = Document { text: text::normalized(text.into()), ..Document::default() };
+    document.metadata.insert("ocr".to_owned(), true.into());
+    Ok(Extracted { document, kind: TextKind::Prose })
 }

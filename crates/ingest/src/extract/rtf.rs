@@ -29,7 +29,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Document, ExtractErr
     for token in Tokens::new(bytes) {
         reader.take(token)?;
         if reader.out.length() as u64 > limits.text_bytes {
-            return Err(text_limit(limits));
+            return Err(text_limit(limits.text_bytes));
         }
     }
     reader.flush();

@@ -8,6 +8,8 @@ use crate::fixtures::{docx, epub, odf, paragraph, pdf, pptx, xlsx};
 mod archives;
 mod books;
 mod mails;
+#[cfg(unix)]
+mod scans;
 
 fn read_as(name: &str, media_type: &str, bytes: &[u8]) -> Result<Extracted, ExtractError> {
     extract(

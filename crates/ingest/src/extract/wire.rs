@@ -12,7 +12,7 @@ use breezeway_knowledge::{Document, Section};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ExtractError, Extracted, Hint, Limits};
+use super::{ExtractError, Extracted, Hint, Limits, Ocr};
 use crate::chunk::TextKind;
 
 /// A frame's tag and length.
@@ -115,10 +115,11 @@ pub(super) struct Request {
     expanded_bytes: u64,
     entries: u32,
     nesting: u32,
+    ocr: Option<Ocr>,
 }
 
 impl Request {
-    pub(super) fn new(hint: &Hint, limits: &Limits) -> Self {
+    pub(super) fn new(hint: &Hint, limits: &Limits, ocr: Option<&Ocr>) -> Self {
         Self {
             name: hint.name.clone(),
             media_type: hint.media_type.clone(),
@@ -129,10 +130,16 @@ impl Request {
             expanded_bytes: limits.expanded_bytes,
             entries: limits.entries,
             nesting: limits.nesting,
+            ocr: ocr.cloned(),
         }
     }
 
-    pub(super) fn into_parts(self) -> (Hint, Limits) {
+    /// The longest text that is an answer to this.
+    pub(super) fn text_bytes(&self) -> u64 {
+        self.text_bytes
+    }
+
+    pub(super) fn into_parts(self) -> (Hint, Limits, Option<Ocr>) {
         let limits = Limits {
             time: Duration::from_millis(self.time_ms),
             memory_bytes: self.memory_bytes,
@@ -142,7 +149,7 @@ impl Request {
             entries: self.entries,
             nesting: self.nesting,
         };
-        (Hint { name: self.name, media_type: self.media_type }, limits)
+        (Hint { name: self.name, media_type: self.media_type }, limits, self.ocr)
     }
 }
 

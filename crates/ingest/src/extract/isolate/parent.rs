@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     super::{megabytes, text_limit, time_limit},
-    ExtractError, Extracted, Hint, Limits, Source, wire,
+    ExtractError, Extracted, Hint, Limits, Ocr, Source, wire,
 };
 use crate::{Error, Result};
 
@@ -48,6 +48,7 @@ pub(crate) async fn in_child(
     hint: &Hint,
     source: &Source,
     limits: &Limits,
+    ocr: Option<&Ocr>,
 ) -> Result<Answer> {
     let mut command = Command::new(program);
     command
@@ -61,7 +62,8 @@ pub(crate) async fn in_child(
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn().map_err(Error::Start)?;
-    let answered = timeout(limits.time, converse(&mut child, hint, source, limits)).await;
+    let request = wire::Request::new(hint, limits, ocr);
+    let answered = timeout(limits.time, converse(&mut child, source, &request)).await;
     match answered {
         Err(_) => {
             stop(&mut child).await;
@@ -86,14 +88,14 @@ enum Said {
     Nothing { status: Option<ExitStatus>, last_words: Vec<u8> },
 }
 
-async fn converse(child: &mut Child, hint: &Hint, source: &Source, limits: &Limits) -> Said {
+async fn converse(child: &mut Child, source: &Source, request: &wire::Request) -> Said {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
         return Said::Nothing { status: None, last_words: Vec::new() };
     };
     // A child that dies early leaves the request half written; what it said counts, not that.
-    let asking = pin!(join(ask(stdin, hint, source, limits), overhear(stderr)));
-    let (answered, asking) = match select(pin!(listen(stdout, limits)), asking).await {
+    let asking = pin!(join(ask(stdin, source, request), overhear(stderr)));
+    let (answered, asking) = match select(pin!(listen(stdout, request.text_bytes())), asking).await {
         Either::Left((answered, asking)) => (answered, Either::Left(asking)),
         Either::Right(((_, last_words), answering)) => (answering.await, Either::Right(last_words)),
     };
@@ -115,13 +117,8 @@ fn nonsense() -> ExtractError {
     ExtractError::Crashed("its reader answered nonsense".to_owned())
 }
 
-async fn ask(
-    mut to: impl AsyncWrite + Unpin,
-    hint: &Hint,
-    source: &Source,
-    limits: &Limits,
-) -> io::Result<()> {
-    send(&mut to, wire::Tag::Request, &serde_json::to_vec(&wire::Request::new(hint, limits))?).await?;
+async fn ask(mut to: impl AsyncWrite + Unpin, source: &Source, request: &wire::Request) -> io::Result<()> {
+    send(&mut to, wire::Tag::Request, &serde_json::to_vec(request)?).await?;
     match source {
         Source::Path(path) => send(&mut to, wire::Tag::Path, path.as_os_str().as_encoded_bytes()).await?,
         Source::Bytes(bytes) => {
@@ -141,7 +138,7 @@ async fn send(to: &mut (impl AsyncWrite + Unpin), tag: wire::Tag, body: &[u8]) -
 
 async fn listen(
     mut from: impl AsyncRead + Unpin,
-    limits: &Limits,
+    text_bytes: u64,
 ) -> io::Result<Result<Answer, ExtractError>> {
     let mut text = Vec::new();
     loop {
@@ -150,8 +147,8 @@ async fn listen(
         let (tag, length) = wire::opened(head)?;
         match tag {
             wire::Tag::Piece => {
-                if (text.len() + length) as u64 > limits.text_bytes {
-                    return Ok(Err(text_limit(limits)));
+                if (text.len() + length) as u64 > text_bytes {
+                    return Ok(Err(text_limit(text_bytes)));
                 }
                 let start = text.len();
                 text.resize(start + length, 0);

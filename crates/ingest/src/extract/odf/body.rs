@@ -113,7 +113,7 @@ impl<'a> Body<'a> {
                 }
             }
         }
-        if self.written > self.limits.text_bytes { Err(text_limit(self.limits)) } else { Ok(()) }
+        if self.written > self.limits.text_bytes { Err(text_limit(self.limits.text_bytes)) } else { Ok(()) }
     }
 
     fn open(&mut self, tag: &Tag<'_>) {

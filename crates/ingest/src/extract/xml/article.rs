@@ -116,7 +116,7 @@ impl<'a> Article<'a> {
             Node::Text(_) => {}
         }
         if self.out.len() as u64 > self.limits.text_bytes {
-            return Err(text_limit(self.limits));
+            return Err(text_limit(self.limits.text_bytes));
         }
         Ok(())
     }
