@@ -210,7 +210,6 @@ impl Config {
             chunks: ChunkPlan::default(),
             limits: Limits::default(),
             extraction: Extraction::InProcess,
-            embedding: Embedding::None,
             engine: EngineConfig::default(),
             ocr: None,
             embedding: Embedding::None,

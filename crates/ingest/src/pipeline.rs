@@ -204,7 +204,8 @@ impl Ingestor {
                 timeout(limits.time, work).await.unwrap_or_else(|_| Ok(Err(extract::time_limit(&limits))))?
             }
             Extraction::Child { program, arguments } => {
-                let answer = extract::in_child(program, arguments, &hint, &source, &limits, ocr.as_ref()).await?;
+                let answer =
+                    extract::in_child(program, arguments, &hint, &source, &limits, ocr.as_ref()).await?;
                 self.lane.run(move || answer.document().map(make)).await?
             }
         };
