@@ -156,9 +156,12 @@ const BOUNDS: [&str; 4] =
 
 /// The last usage in a piece.
 fn usage(piece: &[u8]) -> Option<Usage> {
-    let value = memmem::rfind_iter(piece, b"\"usage\"").find_map(|at| value_at(piece, at + 7));
-    if let Some(usage) = value.as_ref().and_then(Usage::read) {
-        return Some(usage);
+    let usage = memmem::rfind_iter(piece, b"\"usage\"").find_map(|at| {
+        let json = behind_key(piece, at + 7)?;
+        Usage::at_the_start_of(json)
+    });
+    if usage.is_some() {
+        return usage;
     }
     let count = |key: &str| {
         let at = memmem::rfind(piece, key.as_bytes())?;
@@ -174,9 +177,13 @@ fn usage(piece: &[u8]) -> Option<Usage> {
 
 /// The value behind a key that ends at `at`; `None` if it is no key or holds nothing.
 fn value_at(piece: &[u8], at: usize) -> Option<Value> {
-    let rest = piece.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
-    let value = serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()?;
+    let value = serde_json::Deserializer::from_slice(behind_key(piece, at)?).into_iter().next()?.ok()?;
     (!matches!(value, Value::Null)).then_some(value)
+}
+
+/// What stands behind the colon of a key that ends at `at`; `None` if it is no key.
+fn behind_key(piece: &[u8], at: usize) -> Option<&[u8]> {
+    piece.get(at..)?.trim_ascii_start().strip_prefix(b":")
 }
 
 /// How many bytes of the model's own text a piece has.

@@ -1,8 +1,12 @@
 //! The tokens an answer says it took.
 
-use serde_json::Value;
+use std::fmt;
 
-use crate::field;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
 
 /// Token counts out of a `usage` object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,25 +24,37 @@ impl Usage {
     ///
     /// Counts that are missing or make no sense are zero.
     pub fn read(usage: &Value) -> Option<Self> {
-        let usage = usage.as_object()?;
-        let count = |names: [&str; 2]| names.into_iter().find_map(|name| whole(field(usage, name)?));
-        let cached = ["prompt_tokens_details", "input_tokens_details"]
-            .into_iter()
-            .find_map(|name| whole(field(usage, name)?.get("cached_tokens")?));
+        // A list would be taken for the fields in their order.
+        usage.is_object().then(|| Counts::deserialize(usage).ok())?.map(Self::of)
+    }
+
+    /// Read the `usage` object that `json` begins with, as [`read`](Self::read) does. What follows it is
+    /// not looked at.
+    pub fn at_the_start_of(json: &[u8]) -> Option<Self> {
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
+        let mut counts = serde_json::Deserializer::from_slice(json);
+        Counts::deserialize(&mut counts).ok().map(Self::of)
+    }
+
+    fn of(counts: Counts) -> Self {
+        let cached = counts.prompt_tokens_details.0.or(counts.input_tokens_details.0);
+        let read = counts.cache_read_input_tokens.0;
         // Anthropic's dialect leaves what a cache read or kept out of `input_tokens`; some who speak
         // OpenAI's say it too, and there it is in `prompt_tokens` already.
-        let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
-        let [read, kept] = beside.map(|name| whole(field(usage, name)?));
-        let left_out = match field(usage, "prompt_tokens").is_some() {
-            true => 0,
-            false => read.unwrap_or(0).saturating_add(kept.unwrap_or(0)),
+        let (prompt, left_out) = match counts.prompt_tokens {
+            Some(prompt) => (prompt.0, 0),
+            None => {
+                let kept = counts.cache_creation_input_tokens.0.unwrap_or(0);
+                (None, read.unwrap_or(0).saturating_add(kept))
+            }
         };
-        let prompt = count(["prompt_tokens", "input_tokens"]).unwrap_or(0);
-        Some(Self {
-            prompt_tokens: prompt.saturating_add(left_out),
-            completion_tokens: count(["completion_tokens", "output_tokens"]).unwrap_or(0),
+        Self {
+            prompt_tokens: prompt.or(counts.input_tokens.0).unwrap_or(0).saturating_add(left_out),
+            completion_tokens: counts.completion_tokens.0.or(counts.output_tokens.0).unwrap_or(0),
             cached_tokens: cached.or(read),
-        })
+        }
     }
 
     /// Tokens of the prompt that did not come from a cache.
@@ -47,9 +63,79 @@ impl Usage {
     }
 }
 
-/// A count, which some upstreams write as `5.0`.
-fn whole(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
+/// The fields of a `usage` object that count something.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    prompt_tokens: Option<Count>,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
+    prompt_tokens_details: Count,
+    input_tokens_details: Count,
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
+}
+
+/// A count, which some upstreams write as `5.0`; or that of the cached tokens in an object of details.
+/// Anything else is none, and no reason not to read the others.
+#[derive(Clone, Copy, Default)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Counting)
+    }
+}
+
+struct Counting;
+
+impl<'de> Visitor<'de> for Counting {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+        Ok(Count(Some(count)))
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
+        Ok(Count(count.try_into().ok()))
+    }
+
+    fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
+        Ok(Count((count >= 0.0).then_some(count as u64)))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Count, E> {
+        Ok(Count(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Count(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Count, A::Error> {
+        let mut cached = Count(None);
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                "cached_tokens" => cached = fields.next_value()?,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(cached)
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +154,19 @@ mod tests {
         assert_eq!(Usage::read(&chat), Some(expected));
         assert_eq!(Usage::read(&responses), Some(expected));
         assert_eq!(expected.uncached_tokens(), 5);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_count_and_hides_no_other() {
+        let odd = br#"{"prompt_tokens": "nine", "total": [1, {"a": 2}], "completion_tokens": 2,
+            "input_tokens_details": null, "prompt_tokens_details": {"audio": {}, "cached_tokens": 1}}, "next": 1"#;
+        let expected = Usage { prompt_tokens: 0, completion_tokens: 2, cached_tokens: Some(1) };
+
+        assert_eq!(Usage::at_the_start_of(odd), Some(expected));
+        for other in [&b"null"[..], b"[1]", b"5", b"", b"{\"completion_tokens\": 2"] {
+            assert_eq!(Usage::at_the_start_of(other), None);
+        }
+        assert_eq!(Usage::read(&json!(null)), None);
     }
 
     #[test]
