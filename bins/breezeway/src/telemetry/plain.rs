@@ -4,7 +4,11 @@
 //! gateway that was a tenth of all instructions. Terminals, which have colours and one reader, still
 //! get their lines from it.
 
-use std::fmt::{self, Debug, Write};
+use std::{
+    cell::Cell,
+    fmt::{self, Debug, Write},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use tracing::{
     Event, Level, Subscriber,
@@ -15,7 +19,7 @@ use tracing_subscriber::{
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
         format::Writer,
-        time::{FormatTime, SystemTime},
+        time::{FormatTime, SystemTime as CalendarTime},
     },
     registry::LookupSpan,
 };
@@ -35,7 +39,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        SystemTime.format_time(&mut writer)?;
+        now(&mut writer)?;
         writer.write_str(level(event.metadata().level()))?;
         let mut spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root()).peekable();
         let has_spans = spans.peek().is_some();
@@ -63,6 +67,31 @@ impl<'writer> FormatFields<'writer> for Plain {
         fields.record(&mut words);
         words.result
     }
+}
+
+/// The beginning of a time, to the second: `2026-01-31T12:00:00`.
+const TO_THE_SECOND: usize = 19;
+
+/// Write the time as the library does, to the microsecond in UTC. What does not change within a second
+/// is kept: working out the date takes longer than writing the rest of a line.
+fn now(writer: &mut Writer<'_>) -> fmt::Result {
+    thread_local! {
+        static KEPT: Cell<(u64, [u8; TO_THE_SECOND])> = const { Cell::new((u64::MAX, [0; TO_THE_SECOND])) };
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (second, date) = KEPT.get();
+    if let (true, Ok(date)) = (second == since.as_secs(), str::from_utf8(&date)) {
+        return write!(writer, "{date}.{:06}Z", since.subsec_micros());
+    }
+    let mut text = String::new();
+    CalendarTime.format_time(&mut Writer::new(&mut text))?;
+    // The library asked the clock again, which may have come to the next second.
+    let same =
+        SystemTime::now().duration_since(UNIX_EPOCH).is_ok_and(|later| later.as_secs() == since.as_secs());
+    if let (true, Some(date)) = (same, text.as_bytes().first_chunk()) {
+        KEPT.set((since.as_secs(), *date));
+    }
+    writer.write_str(&text)
 }
 
 /// A level between two spaces, as wide as the widest.
@@ -223,6 +252,27 @@ mod tests {
 
         assert_eq!(plain.len(), 6);
         assert_eq!(plain, library);
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_library() {
+        let library = || {
+            let mut text = String::new();
+            CalendarTime.format_time(&mut Writer::new(&mut text)).unwrap();
+            text
+        };
+        let own = || {
+            let mut text = String::new();
+            now(&mut Writer::new(&mut text)).unwrap();
+            text
+        };
+
+        // The second one is put together from what the first one kept.
+        for _ in 0..2 {
+            let (before, between, after) = (library(), own(), library());
+            assert!(before <= between && between <= after, "{before} {between} {after}");
+            assert_eq!(between.len(), before.len());
+        }
     }
 
     #[test]
