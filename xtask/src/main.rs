@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask ci`, `layers`, `tidy`, `openapi`, `bench`.
+//! The project's own commands: `cargo xtask ci`, `layers`, `tidy`, `openapi`, `bench`, `crash`.
 //!
 //! It builds in seconds because it depends on none of our crates; what it needs to know about
 //! them it reads from manifests and files.
@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod layers;
 mod openapi;
 mod tidy;
@@ -34,6 +35,7 @@ enum Command {
     Tidy(tidy::Args),
     Openapi(openapi::Args),
     Bench(bench::Args),
+    Crash(crash::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +58,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy(args) => args.run(&sh),
         Command::Openapi(args) => args.run(&sh),
         Command::Bench(args) => args.run(&sh),
+        Command::Crash(args) => args.run(&sh),
     }
 }
