@@ -84,12 +84,15 @@ impl Departures {
         by: &UserId,
     ) -> Result<Option<(Removal, String)>, ApiError> {
         let _turn = self.0.turn.lock().await;
-        let Some(removal) = self.0.auth.begin_removal(id, heir, by).await? else { return Ok(None) };
+        // From here on, for what has been asked of the accounts is done whether or not anybody waits.
         let watched = Watched(&self.0.cut_short);
-        let email = self.finish(&removal).await?;
+        let removed = match self.0.auth.begin_removal(id, heir, by).await? {
+            Some(removal) => self.finish(&removal).await?.map(|email| (removal, email)),
+            None => None,
+        };
         // It came to its end, so there is nothing to tell.
         std::mem::forget(watched);
-        Ok(email.map(|email| (removal, email)))
+        Ok(removed)
     }
 
     /// Take up what was cut short, now and whenever that happens, for as long as this is polled.
@@ -104,8 +107,9 @@ impl Departures {
 
     /// Take every removal that has begun to its end; answers whether none is left that may succeed later.
     async fn go_on(&self) -> bool {
+        let Ok(begun) = self.0.auth.settled_removals().await else { return false };
         let mut ended = true;
-        for removal in self.0.auth.removals() {
+        for removal in begun {
             let _turn = self.0.turn.lock().await;
             ended &= self.take_up(&removal).await;
         }

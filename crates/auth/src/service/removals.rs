@@ -67,6 +67,15 @@ impl Auth {
         self.removals_now().values().cloned().collect()
     }
 
+    /// The same, once whatever change is under way has been made: one that begins at this moment is among
+    /// them.
+    ///
+    /// # Errors
+    /// If more changes wait than can.
+    pub async fn settled_removals(&self) -> Result<Vec<Removal>> {
+        self.write(async |auth| Ok(auth.removals())).await
+    }
+
     /// Delete an account; deleting the last admin is refused. Answers whether it existed.
     ///
     /// # Errors

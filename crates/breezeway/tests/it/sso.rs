@@ -324,14 +324,11 @@ async fn a_provider_that_signs_with_rsa_is_understood() {
     assert_eq!(session["email"], "ada@example.org");
     let trip = world.depart().await;
     let token = world.provider.sign(&world.claims(&trip, json!({})));
-    let (head, signature) = token.rsplit_once('.').unwrap();
-    let mirrored: String = signature.chars().rev().collect();
-    for bad in
-        [format!("{head}.{mirrored}"), token.replace(head, &world.provider.unsigned(&json!({"sub": "x"})))]
-    {
-        world.provider.upstream().reset();
-        assert_eq!(told(&world.come_back(&trip, &bad).await), NOT_VERIFIED);
-    }
+    let other = world.provider.sign(&world.claims(&trip, json!({"sub": "eve"})));
+    // What one says, with the signature of the other.
+    let (head, signature) = (other.rsplit_once('.').unwrap().0, token.rsplit_once('.').unwrap().1);
+    world.provider.upstream().reset();
+    assert_eq!(told(&world.come_back(&trip, &format!("{head}.{signature}")).await), NOT_VERIFIED);
 }
 
 #[tokio::test]
