@@ -6,7 +6,8 @@ use breezeway_core::{Lane, LaneConfig};
 /// Sizes of the lanes.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneSizes {
-    /// Password hashing. Two, so that a burst of sign-ins leaves the other cores alone.
+    /// Password hashing: half of the cores and at most two, so that a burst of sign-ins leaves the others
+    /// alone.
     pub hash: LaneConfig,
     /// Reading from the database.
     pub read: LaneConfig,
@@ -24,7 +25,7 @@ impl LaneSizes {
         let cores = cores.max(1);
         Self {
             // A hash takes some 20 ms, so a full queue is waited for a second or two at most.
-            hash: LaneConfig { threads: cores.min(2), queue: 64 },
+            hash: LaneConfig { threads: (cores / 2).clamp(1, 2), queue: 64 },
             read: LaneConfig { threads: cores.clamp(2, 8), queue: 1024 },
             extract: LaneConfig { threads: cores.min(4), queue: 64 },
             // One: ONNX Runtime gains little from two sessions that share the cores with everything else.
@@ -56,12 +57,12 @@ pub(crate) struct Lanes {
 impl Lanes {
     pub(crate) fn start(sizes: LaneSizes) -> Self {
         Self {
-            hash: Lane::new("hash", sizes.hash),
+            hash: Lane::in_background("hash", sizes.hash),
             read: Lane::new("read", sizes.read),
             // One writer: SQLite has one at a time anyway, and a queue here is cheaper than its lock.
             write: Lane::new("write", LaneConfig { threads: 1, queue: 4096 }),
-            extract: Lane::new("extract", sizes.extract),
-            embed: Lane::new("embed", sizes.embed),
+            extract: Lane::in_background("extract", sizes.extract),
+            embed: Lane::in_background("embed", sizes.embed),
             search: Lane::new("search", sizes.search),
             fetch: Lane::new("fetch", LaneConfig { threads: 1, queue: 8 }),
         }

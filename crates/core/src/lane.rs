@@ -91,6 +91,22 @@ impl Lane {
     /// # Panics
     /// If the machine cannot start a thread.
     pub fn new(name: &'static str, config: LaneConfig) -> Self {
+        Self::start(name, config, || {})
+    }
+
+    /// As [`new`](Self::new), with threads that step back: where the processor is short, whoever moves
+    /// bytes comes first. What they start, threads and processes, steps back too.
+    ///
+    /// On Linux that is a nice value of 10; elsewhere priorities belong to whole processes, and nothing
+    /// is done.
+    ///
+    /// # Panics
+    /// If the machine cannot start a thread.
+    pub fn in_background(name: &'static str, config: LaneConfig) -> Self {
+        Self::start(name, config, step_back)
+    }
+
+    fn start(name: &'static str, config: LaneConfig, begin: fn()) -> Self {
         let inner = Arc::new(Inner {
             name,
             queue: Mutex::new(Queue {
@@ -105,7 +121,10 @@ impl Lane {
             let inner = inner.clone();
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
-                .spawn(move || work(&inner))
+                .spawn(move || {
+                    begin();
+                    work(&inner);
+                })
                 .expect("the machine has threads to give at start");
         }
         Self { _owner: Arc::new(Owner(inner.clone())), inner }
@@ -168,6 +187,14 @@ impl Drop for Cancel {
     }
 }
 
+/// Lower this thread's priority. By POSIX this would be the process's; on Linux each thread has its own
+/// (setpriority(2), "C library/kernel differences").
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    // A thread that may not step back works all the same.
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
 fn work(inner: &Inner) {
     loop {
         let mut queue = inner.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,6 +225,20 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_background_lanes_step_back() {
+        let nice = || rustix::process::getpriority_process(None).expect("every thread has a priority");
+        let config = LaneConfig { threads: 1, queue: 1 };
+
+        let before = nice();
+        let plain = Lane::new("plain", config).run(nice).await.expect("it has room");
+        let background = Lane::in_background("background", config).run(nice).await.expect("it has room");
+
+        assert_eq!((plain, background), (before, 10.max(before)));
+        assert_eq!(nice(), before);
+    }
 
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "two callers have to wait at the same time")]
