@@ -7,6 +7,8 @@ mod drain;
 mod prompt;
 mod streams;
 
+use std::sync::Arc;
+
 use breezeway_core::Principal;
 use breezeway_registry::{ChatReply, Connection, Errand, Route, Served, UpstreamError, UpstreamReply};
 use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens, Watch};
@@ -49,7 +51,7 @@ impl Metered {
         let mut reservation = self.reserve(principal, route, Operation::Chat, request.as_map()).await?;
         let errand = errand(principal, conversation);
         let reply = route.upstream.chat_for(&errand, request).await;
-        let drains = self.served(&errand, &mut reservation);
+        let drains = self.served(route, &errand, &mut reservation);
         match reply {
             Ok(ChatReply::Whole(body)) => {
                 settle_whole(reservation, &body);
@@ -76,7 +78,7 @@ impl Metered {
         let mut reservation = self.reserve(principal, route, Operation::Embedding, &request).await?;
         let errand = Errand::of(&principal.user);
         let reply = route.upstream.embeddings_for(&errand, request).await;
-        self.served(&errand, &mut reservation);
+        self.served(route, &errand, &mut reservation);
         match reply {
             Ok(body) => {
                 settle_whole(reservation, &body);
@@ -109,7 +111,7 @@ impl Metered {
         let used = if path.ends_with("/count_tokens") { &nothing } else { &request };
         let mut reservation = self.reserve(principal, route, operation, used).await?;
         let reply = route.upstream.relay_for(errand, path, request).await;
-        let drains = self.served(errand, &mut reservation);
+        let drains = self.served(route, errand, &mut reservation);
         match reply {
             Ok(reply) => {
                 let tally = Tally::of(reply.content_type.as_deref().unwrap_or_default());
@@ -161,13 +163,15 @@ impl Metered {
     }
 
     /// Note which connection an errand ended at, and who reads the rest of an abandoned answer of it.
-    fn served(&self, errand: &Errand, reservation: &mut Reservation) -> Option<Drains> {
+    fn served(&self, route: &Route, errand: &Errand, reservation: &mut Reservation) -> Option<Drains> {
         let Served { connection, upstream_model } = errand.served()?;
         if *upstream_model != *route.upstream_model && is_plain(route) {
             // The next model of an alias. A custom layer or a collection answers under its own name.
             reservation.set_model(known_as(&connection, &upstream_model).into());
         }
-        reservation.set_upstream(connection.label().into());
+        if !Arc::ptr_eq(&connection, &route.connection) {
+            reservation.set_upstream(connection.label().into());
+        }
         connection.drains_aborted().then(|| self.drains.clone())
     }
 }
@@ -198,7 +202,7 @@ pub(crate) fn errand(principal: &Principal, conversation: Option<&str>) -> Erran
 fn settle_whole(mut reservation: Reservation, body: &[u8]) {
     reservation.first_token();
     let mut watch = Watch::new(reservation, Tally::new());
-    watch.see(body);
+    watch.see_whole(body);
     watch.end(Outcome::Completed);
 }
 

@@ -1,6 +1,6 @@
 //! The fields of a request that are for this server and not for an upstream.
 
-use breezeway_wire::ChatRequest;
+use breezeway_wire::{ChatRequest, field};
 use serde_json::{Map, Value};
 
 use crate::{ContextItem, context::items_of, error::Error, tools::tool_ids};
@@ -51,16 +51,18 @@ impl Own {
     pub(crate) fn take(request: &mut ChatRequest) -> Self {
         let fields = request.as_map_mut();
         let conversation = conversation_of(fields).map(str::to_owned);
-        let mut take = |name: &str| fields.get_mut(name).map(Value::take).unwrap_or_default();
-        let own = Self {
-            items: items_of(&take("files")),
-            params: object(take("params")),
-            variables: object(take("variables")),
-            tool_ids: tool_ids(&take("tool_ids")),
-            knowledge_tool: take("features")["knowledge_tool"] == true,
-            conversation,
-        };
-        fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()));
+        let mut own = Self { conversation, ..Self::default() };
+        fields.retain(|name, value| {
+            match name.as_str() {
+                "files" => own.items = items_of(value),
+                "params" => own.params = object(value.take()),
+                "variables" => own.variables = object(value.take()),
+                "tool_ids" => own.tool_ids = tool_ids(value),
+                "features" => own.knowledge_tool = value.get("knowledge_tool") == Some(&Value::Bool(true)),
+                _ => {}
+            }
+            !OWN_FIELDS.contains(&name.as_str())
+        });
         own
     }
 }
@@ -68,7 +70,7 @@ impl Own {
 /// What a request calls the conversation it belongs to: the chat it is kept in, or the name that is to
 /// find its beginning in OpenAI's cache. `user` says who asks, and nobody has one conversation only.
 pub(crate) fn conversation_of(request: &Map<String, Value>) -> Option<&str> {
-    let text = |name| request.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |name| field(request, name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("chat_id").or_else(|| text("prompt_cache_key"))
 }
 
@@ -81,7 +83,7 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// Refuse `messages` that are no list. Missing ones are the upstream's to judge.
 pub(crate) fn check_messages(request: &ChatRequest) -> Result<(), Error> {
-    Err(Error::BadMessages(match request.as_map().get("messages") {
+    Err(Error::BadMessages(match field(request.as_map(), "messages") {
         None | Some(Value::Array(_)) => return Ok(()),
         // Clients of Open WebUI know these types by Python's names.
         Some(Value::Null) => "NoneType",
