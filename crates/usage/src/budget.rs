@@ -134,7 +134,8 @@ impl Budget {
             return Answer::Exhausted { for_now: self.spent.saturating_add(amount) <= limit };
         }
         self.active_ms = now_ms;
-        self.cushion = self.cushion.max(demand.cushion);
+        // More would take a small budget as a whole from its key, should the process die.
+        self.cushion = self.cushion.max(demand.cushion.min(limit / 4));
         self.ahead = self.ahead.max(demand.ahead.min(limit / 16));
         if self.used().saturating_add(amount).saturating_add(self.cushion) > self.lease {
             if register {

@@ -15,7 +15,8 @@ pub struct UsageConfig {
     /// a sixteenth of the budget. More means fewer writes, and a larger loss for the key in a crash.
     pub lease_tokens: u64,
     /// By how many output tokens the open calls of a key may together exceed what they reserved
-    /// within one flush, without a crash at that moment losing any of it.
+    /// within one flush, without a crash at that moment losing any of it; never more than a quarter of
+    /// the budget, which is what a crash takes of it for that.
     pub overshoot_tokens: u64,
     /// For how long a key must rest before what was written down ahead is given back.
     pub lease_idle: Duration,

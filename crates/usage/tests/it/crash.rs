@@ -210,3 +210,24 @@ proptest! {
         run(Amount::MicroUnits(LIMIT), steps);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_takes_a_part_of_a_small_budget_and_not_all_of_it() {
+    let (ledger, clock) = (Ledger::default(), Clock::fixed(on(0, 0)));
+    let ada = principal("ada", Some(budget(Amount::Tokens(2000), Period::Day)));
+    let defaults = || breezeway_usage::UsageConfig::default();
+    let opened = async || {
+        let store = std::sync::Arc::new(ledger.clone());
+        Meter::open(defaults(), store, crate::support::prices(), clock.clone()).await.expect("it opens")
+    };
+    let meter = opened().await;
+    let reservation = reserve(&meter, &ada, call(10, Some(90))).await.expect("reserved");
+    reservation.settle(Tokens { input: 10, output: 90, cached: 0 }, Outcome::Completed);
+    pass(&meter, Duration::from_secs(2)).await;
+
+    let meter = opened().await;
+
+    let left = meter.admit(&ada).expect("admitted").and_then(|rates| rates.budget).expect("a budget").1;
+    // What was used, a quarter, and a slice of a sixteenth.
+    assert!((2000 - 100 - 500 - 2 * 125..1900).contains(&left.remaining), "{}", left.remaining);
+}
