@@ -159,7 +159,7 @@ mod tests {
         desk.claim().await;
         let begun = Instant::now();
 
-        let left_out = desk.library.wait_for_texts(&[file.clone()], PATIENCE).await.unwrap();
+        let left_out = desk.library.wait_for_texts(std::slice::from_ref(&file), PATIENCE).await.unwrap();
 
         assert_eq!(begun.elapsed(), PATIENCE);
         assert_eq!(left_out, [Unread { id: file, name: "a.txt".into(), next_try: None }]);
