@@ -24,8 +24,8 @@ impl LaneSizes {
     pub fn for_cores(cores: usize) -> Self {
         let cores = cores.max(1);
         Self {
-            // A hash takes some 20 ms, so a full queue is waited for a second or two at most.
-            hash: LaneConfig { threads: (cores / 2).clamp(1, 2), queue: 64 },
+            // A hash takes some 20 ms, so a full queue is waited for two or three seconds at most.
+            hash: LaneConfig { threads: (cores / 2).clamp(1, 2), queue: 128 },
             read: LaneConfig { threads: cores.clamp(2, 8), queue: 1024 },
             extract: LaneConfig { threads: cores.min(4), queue: 64 },
             // One: ONNX Runtime gains little from two sessions that share the cores with everything else.
