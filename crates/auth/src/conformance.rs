@@ -241,7 +241,7 @@ async fn a_removal_begins_with_its_account_and_ends_with_it<S: AccountStore>(sto
     assert_eq!(store.removals().await.expect("readable"), []);
 
     store.begin_removal(&stopped, &removal).await.expect("begun");
-    assert_eq!(store.removals().await.expect("readable"), [removal.clone()]);
+    assert_eq!(store.removals().await.expect("readable"), std::slice::from_ref(&removal));
     let accounts = store.accounts().await.expect("readable");
     assert_same(accounts.iter().find(|found| found.id == ada.id).expect("ada is there"), &stopped);
 

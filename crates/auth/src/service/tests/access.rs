@@ -48,7 +48,7 @@ async fn who_departs_may_do_nothing_more_and_can_depart_again() {
     assert!(matches!(auth.authenticate(user.token.expose()), Err(Error::Revoked)));
     assert_eq!(auth.account(id).unwrap().role, Role::Pending);
 
-    assert_eq!(auth.removals(), [removal.clone()]);
+    assert_eq!(auth.removals(), std::slice::from_ref(&removal));
     let let_in = auth.update_account(id, role(Role::User)).await;
     assert!(matches!(let_in, Err(Error::Leaving(_))));
 
