@@ -103,7 +103,11 @@ async fn main() -> Result<(), Failure> {
     let retriever = Retriever::open(config, Arc::new(store), Some(Arc::new(model)), lane).await?;
     ask(&retriever, &files[..1], 1).await?;
     writeln!(out, "{chunks} chunks in {} files, followed in {:.1?}", files.len(), began.elapsed())?;
-    writeln!(out, "{:24} {:>8} {:>8} {:>8}   p50 of filter, meaning, words, fuse, read", "filter", "p50 ms", "p99 ms", "chunks")?;
+    writeln!(
+        out,
+        "{:24} {:>8} {:>8} {:>8}   p50 of filter, meaning, words, fuse, read",
+        "filter", "p50 ms", "p99 ms", "chunks"
+    )?;
     let every = |step: usize| files.iter().step_by(step).cloned().collect::<Vec<_>>();
     for (name, scope) in [
         ("everything", every(1)),

@@ -92,7 +92,7 @@ pub(crate) fn batch(
                 id: row.text("id")?,
                 collection: collection.clone(),
                 created_at: row.time("created_at")?,
-                files: files.ok_or_else(|| unreadable("batch", &json.to_string()))?,
+                files: files.ok_or_else(|| unreadable("batch", json.to_string()))?,
             })
         },
     )

@@ -59,7 +59,11 @@ async fn metadata_and_meta_are_replaced<S: LibraryStore>(store: &S) {
     assert_eq!(changed.updated_at, at(5), "the file has changed");
     assert_eq!(store.file(&file).await.expect("read"), Some(changed), "it reads back");
     let unknown = "no-such-file".parse().expect("free text is an id");
-    assert_eq!(store.put_metadata(&unknown, Map::new(), at(5)).await.expect("asked"), None, "unknown: `None`");
+    assert_eq!(
+        store.put_metadata(&unknown, Map::new(), at(5)).await.expect("asked"),
+        None,
+        "unknown: `None`"
+    );
 
     let id = collect(store).await;
     let before = store.collection(&id).await.expect("read").expect("it is there");

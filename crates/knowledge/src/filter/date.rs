@@ -32,7 +32,8 @@ fn zone(time: &str) -> Option<(&str, i64)> {
 }
 
 fn numbers<const N: usize>(text: &str, between: char) -> Option<[i64; N]> {
-    let is_number = |part: &&str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
+    let is_number =
+        |part: &&str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
     let parts: Option<Vec<i64>> = text
         .split(between)
         .map(|part| Some(part).filter(is_number).and_then(|part| part.parse().ok()))

@@ -35,18 +35,24 @@ impl Filter {
 fn parsed(value: &Value, depth: usize, left: &mut usize) -> Result<Filter, BadFilter> {
     let kind = value["type"].as_str().ok_or_else(|| bad("a filter is an object with a `type`"))?;
     if let "and" | "or" = kind {
-        let filters = value["filters"].as_array().ok_or_else(|| bad(format!("`{kind}` needs a list of `filters`")))?;
-        let depth = depth.checked_sub(1).ok_or_else(|| bad(format!("filters are joined more than {DEEPEST} deep")))?;
+        let filters =
+            value["filters"].as_array().ok_or_else(|| bad(format!("`{kind}` needs a list of `filters`")))?;
+        let depth = depth
+            .checked_sub(1)
+            .ok_or_else(|| bad(format!("filters are joined more than {DEEPEST} deep")))?;
         let filters = filters.iter().map(|filter| parsed(filter, depth, left)).collect::<Result<_, _>>()?;
         return Ok(if kind == "and" { Filter::All(filters) } else { Filter::Any(filters) });
     }
-    *left = left.checked_sub(1).ok_or_else(|| bad(format!("there are more than {MOST_TESTS} comparisons")))?;
+    *left =
+        left.checked_sub(1).ok_or_else(|| bad(format!("there are more than {MOST_TESTS} comparisons")))?;
     let key = value["key"].as_str().filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| bad(format!("`{kind}` needs a `key`")))?.to_owned();
     let wanted = &value["value"];
     let one = || match wanted {
         Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(wanted.clone()),
-        _ => Err(bad(format!("`{kind}` of `{key}` needs a `value` that is a text, a number or true or false"))),
+        _ => {
+            Err(bad(format!("`{kind}` of `{key}` needs a `value` that is a text, a number or true or false")))
+        }
     };
     let many = || match wanted.as_array() {
         Some(values) if values.len() > MOST_VALUES => {

@@ -22,7 +22,8 @@ fn file(metadata: Value) -> File {
 }
 
 fn passes(filter: Value) -> bool {
-    let metadata = json!({"author": "ada", "year": 2024, "tags": ["tram", "boat"], "draft": false, "name": null});
+    let metadata =
+        json!({"author": "ada", "year": 2024, "tags": ["tram", "boat"], "draft": false, "name": null});
     let attributes = json!({"year": 2025, "region": "EU"});
     let filter = Filter::parse(&filter).unwrap().expect("a filter");
     filter.passes(&file(metadata), attributes.as_object().unwrap())

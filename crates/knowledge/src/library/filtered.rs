@@ -9,9 +9,7 @@ use super::{
     Library, Wanted,
     rights::{may, narrowed_to},
 };
-use crate::{
-    Batch, Collection, CollectionQuery, Error, File, FileQuery, Filter, Member, Result, Slice,
-};
+use crate::{Batch, Collection, CollectionQuery, Error, File, FileQuery, Filter, Member, Result, Slice};
 
 /// Keys of one file's attributes, and of its metadata.
 const MOST_KEYS: usize = 64;
@@ -143,7 +141,12 @@ impl Library {
     ///
     /// # Errors
     /// `NoSuchCollection` if it is not theirs to read, `CollectionForbidden` if only to read.
-    pub async fn set_meta(&self, principal: &Principal, id: &CollectionId, meta: Value) -> Result<Collection> {
+    pub async fn set_meta(
+        &self,
+        principal: &Principal,
+        id: &CollectionId,
+        meta: Value,
+    ) -> Result<Collection> {
         self.writable_collection(principal, id).await?;
         let changed = self.store.put_meta(id, meta).await?;
         changed.ok_or_else(|| Error::NoSuchCollection(id.clone()))
@@ -172,7 +175,12 @@ impl Library {
     ///
     /// # Errors
     /// `NoSuchCollection`, whether it does not exist or is not theirs to read.
-    pub async fn batch(&self, principal: &Principal, id: &CollectionId, batch: &str) -> Result<Option<Batch>> {
+    pub async fn batch(
+        &self,
+        principal: &Principal,
+        id: &CollectionId,
+        batch: &str,
+    ) -> Result<Option<Batch>> {
         self.readable_collection(principal, id).await?;
         Ok(self.store.batch(id, batch).await?)
     }

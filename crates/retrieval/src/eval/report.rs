@@ -58,6 +58,9 @@ pub struct Summary {
     pub times: StageTimes,
 }
 
+/// Picks the time of one stage.
+type Stage = fn(&Stages) -> Duration;
+
 /// Times by the name of the stage, in the order of the work.
 pub type StageTimes = Vec<(&'static str, Percentiles)>;
 
@@ -91,7 +94,7 @@ impl Report {
     }
 
     fn times(&self) -> StageTimes {
-        const STAGES: [(&str, fn(&Stages) -> Duration); 10] = [
+        const STAGES: [(&str, Stage); 10] = [
             ("follow", |stages| stages.follow),
             ("embed", |stages| stages.embed),
             ("wait", |stages| stages.wait),

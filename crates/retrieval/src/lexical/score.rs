@@ -58,6 +58,7 @@ impl Lexical {
     /// Score all `allowed` chunks for `terms`, which must differ from each other.
     pub(crate) fn score(&self, terms: &[String], allowed: &RoaringBitmap) -> tantivy::Result<Found<'_>> {
         let statistics = self.statistics();
+        let scale = statistics.scale();
         let mut found = Found {
             lexical: self,
             segments: self.segments.iter().map(|segment| Sums::of(segment, allowed)).collect(),
@@ -78,19 +79,18 @@ impl Lexical {
                 match sums {
                     Sums::All(sums) => occurrences.each(|document, times| {
                         if segment.is_alive(document) {
-                            sums[document as usize] +=
-                                statistics.score(rarity, times, segment.length(document));
+                            sums[document as usize] += scale.score(rarity, times, segment.length(document));
                         }
                     }),
                     Sums::Few(documents, sums) => occurrences.among(documents, |at, times| {
-                        sums[at] += statistics.score(rarity, times, segment.length(documents[at]));
+                        sums[at] += scale.score(rarity, times, segment.length(documents[at]));
                     }),
                 }
             }
             for (chunk, times, length) in
                 self.tail.postings(term).filter(|&(chunk, ..)| allowed.contains(chunk))
             {
-                *found.tail.entry(chunk).or_default() += statistics.score(rarity, times, length);
+                *found.tail.entry(chunk).or_default() += scale.score(rarity, times, length);
             }
         }
         Ok(found)
