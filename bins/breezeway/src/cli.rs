@@ -113,6 +113,36 @@ pub(crate) struct ForAccount {
     pub(crate) email: String,
 }
 
+/// A folder holds `corpus.jsonl` or `corpus.jsonl.gz`, `queries.jsonl`, `qrels.tsv`, and perhaps
+/// `subset.txt` with the ids of the only documents to search.
+#[derive(Args)]
+pub(crate) struct EvalArgs {
+    /// Folders to judge, one row each.
+    #[arg(required = true, value_name = "FOLDER")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Search by words alone.
+    #[arg(long)]
+    pub(crate) words: bool,
+    /// Search by meaning alone.
+    #[arg(long, conflicts_with = "words")]
+    pub(crate) meaning: bool,
+    /// Weights of meaning to try, each in a row of its own [default: the one of the settings]
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) weight: Vec<f32>,
+    /// Keep vectors in this file between runs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vectors: Option<PathBuf>,
+    /// Search whole corpora where there is a `subset.txt`, too.
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Fail if the mean nDCG@10 over the folders is below this.
+    #[arg(long, value_name = "NDCG")]
+    pub(crate) floor: Option<f64>,
+    /// Print one JSON object a row instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print every setting in force and where it came from; secrets are not shown.

@@ -5,9 +5,10 @@ mod allocator;
 mod banner;
 mod cli;
 mod config;
+mod eval;
 mod folder;
-mod model;
 mod fsck;
+mod model;
 mod secret;
 mod serve;
 mod telemetry;
@@ -44,8 +45,8 @@ fn run(cli: Cli) -> Result<()> {
         Some(Command::Admin(command)) => admin::run(settings, command),
         Some(Command::Config(ConfigCommand::Check)) => config::print(&settings),
         Some(Command::Model(ModelCommand::Pull)) => model::pull(settings),
-        Some(Command::ExtractWorker) => unreachable!("answered above"),
         Some(Command::Eval(args)) => eval::run(settings, &args),
         Some(Command::Fsck(args)) => fsck::run(settings, &args),
+        Some(Command::ExtractWorker) => unreachable!("answered above"),
     }
 }

@@ -8,6 +8,7 @@ mod metered;
 mod openapi;
 mod router;
 mod routes;
+mod search;
 mod sse;
 mod state;
 mod views;
@@ -18,6 +19,7 @@ pub use self::{
     metered::{SearchError, metered_search},
     router::{document, refuse_bad_credentials, router},
     routes::{configs::connection, health::COMPATIBLE_VERSION},
+    search::SearchOptions,
     state::{
         ApiConfig, ApiParts, Checkup, Findings, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
         RagConfig, RetrievalSettings, SignOn, ToolKeeper, ToolKeeperError, Tuning, TuningError, Web, WebPage,

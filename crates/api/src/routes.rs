@@ -24,6 +24,7 @@ pub(crate) mod tools;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod v1;
+mod vector_stores;
 
 /// Whether the caller's permissions allow sharing with everyone in `grants`. `kind` is the word of the
 /// permission tree: `models`, `knowledge`.

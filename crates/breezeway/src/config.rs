@@ -196,6 +196,7 @@ impl Config {
             chat: ChatConfig {
                 rag_template: String::new(),
                 rag_in_system: false,
+                links: None,
                 query_generation: QueryGeneration::Auto,
                 task_model: None,
             },

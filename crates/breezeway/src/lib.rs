@@ -4,6 +4,7 @@ mod builder;
 mod config;
 mod error;
 mod glue;
+pub mod judged;
 mod lanes;
 mod local_model;
 mod service;

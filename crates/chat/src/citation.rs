@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+mod marks;
+
+pub(crate) use self::marks::Marks;
 use crate::{LeftOut, Source};
 
 /// The value of `sources`.
@@ -20,6 +23,9 @@ fn source_json(source: &Source) -> Value {
     let scores: Option<Vec<f64>> = passages.iter().map(|passage| passage.score.map(rounded)).collect();
     if let Some(scores) = scores {
         shown["distances"] = scores.into();
+    }
+    if source.over_budget > 0 {
+        shown["cut"] = json!({"passages": source.over_budget, "why": "context_budget"});
     }
     if !source.left_out.is_empty() {
         let file = |left: &LeftOut| json!({"id": left.id.as_str(), "name": left.name, "status": left.status});
@@ -55,6 +61,7 @@ mod tests {
                 sent: Map::from_iter([("type".into(), "file".into()), ("id".into(), "f".into())]),
             },
             passages: scores.iter().map(passage).collect(),
+            over_budget: 0,
             left_out: Vec::new(),
         }
     }

@@ -99,6 +99,8 @@ pub struct Source {
     pub item: ContextItem,
     /// Its passages, best first; empty only if something was left out.
     pub passages: Vec<SourcePassage>,
+    /// How many passages, or whole files, fit and were left out because the context was full.
+    pub over_budget: usize,
     /// What of it could not be searched, and why.
     pub left_out: Vec<LeftOut>,
 }

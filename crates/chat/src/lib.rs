@@ -11,8 +11,10 @@ mod params;
 mod prompt;
 mod queries;
 pub mod responses;
+mod review;
 mod service;
 mod stream;
+mod suspicion;
 mod tools;
 mod variables;
 
@@ -22,5 +24,7 @@ pub use self::{
     error::{Error, Result},
     prompt::DEFAULT_TEMPLATE,
     service::{Answer, ChatConfig, ChatRouter, Noted, QueryGeneration, Spoken},
+    stream::LinkPolicy,
+    suspicion::instruction_like,
     tools::{Tool, ToolFailure, ToolFunction, ToolLimits, ToolSource, ToolsError},
 };

@@ -43,6 +43,14 @@ fn context_of(sources: &[Source]) -> String {
     context_from(sources, 0)
 }
 
+/// How many ids the sources have.
+pub(crate) fn ids_of(sources: &[Source]) -> usize {
+    let identities = sources.iter().flat_map(|source| {
+        source.passages.iter().map(move |passage| identity(source, passage))
+    });
+    identities.collect::<std::collections::HashSet<_>>().len()
+}
+
 /// The lines of all sources from the one at `first` on, with the ids they have among all.
 pub(crate) fn context_from(sources: &[Source], first: usize) -> String {
     let mut ids: HashMap<&str, usize> = HashMap::new();

@@ -19,11 +19,16 @@ use crate::error::ApiError;
 /// The longest `metadata` part, in bytes.
 const METADATA_BYTES: u64 = 1 << 20;
 
+/// The longest `purpose`, in bytes.
+const PURPOSE_BYTES: u64 = 256;
+
 /// An upload form up to its file; the parts in front of the file have been read.
 pub(crate) struct UploadForm {
     pub(crate) file_name: String,
     pub(crate) media_type: String,
     pub(crate) metadata: LateMetadata,
+    /// OpenAI's `purpose`.
+    pub(crate) purpose: LateText,
     pub(crate) bytes: BlobStream,
 }
 
@@ -43,6 +48,23 @@ impl LateMetadata {
     }
 }
 
+/// A short text of the form, which may stand behind the file like the metadata.
+#[derive(Clone, Default)]
+pub(crate) struct LateText(Arc<Mutex<Option<String>>>);
+
+impl LateText {
+    async fn put(&self, field: multer::Field<'_>) -> Result<(), multer::Error> {
+        let text = field.text().await?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        Ok(())
+    }
+
+    /// What has been read so far.
+    pub(crate) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl<S: Send + Sync> FromRequest<S> for UploadForm {
     type Rejection = ApiError;
 
@@ -54,13 +76,14 @@ impl<S: Send + Sync> FromRequest<S> for UploadForm {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| multer::parse_boundary(value).ok())
             .ok_or_else(no_file)?;
-        let limits = SizeLimit::new().for_field("metadata", METADATA_BYTES);
+        let limits =
+            SizeLimit::new().for_field("metadata", METADATA_BYTES).for_field("purpose", PURPOSE_BYTES);
         let mut form = Multipart::with_constraints(
             guarded(request.into_body(), &boundary),
             boundary,
             Constraints::new().size_limit(limits),
         );
-        let metadata = LateMetadata::default();
+        let (metadata, purpose) = (LateMetadata::default(), LateText::default());
         while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
             match field.name() {
                 Some("file") if field.file_name().is_some() => {
@@ -70,10 +93,12 @@ impl<S: Send + Sync> FromRequest<S> for UploadForm {
                             .content_type()
                             .map_or_else(String::new, |media_type| media_type.essence_str().to_owned()),
                         metadata: metadata.clone(),
-                        bytes: bytes(form, field, metadata),
+                        purpose: purpose.clone(),
+                        bytes: bytes(form, field, metadata, purpose),
                     });
                 }
                 Some("metadata") => metadata.put(metadata_of(field).await?),
+                Some("purpose") => purpose.put(field).await.map_err(|error| broken(&error))?,
                 _ => {}
             }
         }
@@ -82,13 +107,19 @@ impl<S: Send + Sync> FromRequest<S> for UploadForm {
 }
 
 /// The file's bytes as they arrive; before they end, the rest of the form is read.
-fn bytes(form: Multipart<'static>, file: multer::Field<'static>, metadata: LateMetadata) -> BlobStream {
+fn bytes(
+    form: Multipart<'static>,
+    file: multer::Field<'static>,
+    metadata: LateMetadata,
+    purpose: LateText,
+) -> BlobStream {
     let upload = |error: multer::Error| LibraryError::Upload(Box::new(error));
-    Box::pin(stream::unfold(Some((form, Some(file), metadata)), move |state| async move {
-        let (mut form, file, metadata) = state?;
+    Box::pin(stream::unfold(Some((form, Some(file), (metadata, purpose))), move |state| async move {
+        let (mut form, file, late) = state?;
+        let (metadata, purpose) = &late;
         if let Some(mut file) = file {
             match file.chunk().await {
-                Ok(Some(piece)) => return Some((Ok(piece), Some((form, Some(file), metadata)))),
+                Ok(Some(piece)) => return Some((Ok(piece), Some((form, Some(file), late)))),
                 Ok(None) => {}
                 Err(error) => return Some((Err(upload(error)), None)),
             }
@@ -99,6 +130,11 @@ fn bytes(form: Multipart<'static>, file: multer::Field<'static>, metadata: LateM
                     Ok(read) => metadata.put(read),
                     Err(_) => return Some((Err(LibraryError::BadMetadata), None)),
                 },
+                Ok(Some(field)) if field.name() == Some("purpose") => {
+                    if let Err(error) = purpose.put(field).await {
+                        return Some((Err(upload(error)), None));
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
                 Err(error) => return Some((Err(upload(error)), None)),
@@ -196,9 +232,10 @@ async fn metadata_of(field: multer::Field<'_>) -> Result<Map<String, Value>, Api
 
 fn broken(error: &multer::Error) -> ApiError {
     match error {
-        multer::Error::FieldSizeExceeded { .. } => {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The `metadata` part is larger than a megabyte.")
-        }
+        multer::Error::FieldSizeExceeded { .. } => ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The `metadata` part is larger than a megabyte, or another one too large.",
+        ),
         _ => ApiError::bad_request("There was an error parsing the body"),
     }
 }

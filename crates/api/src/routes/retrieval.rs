@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json as JsonAnswer, extract::State};
 use breezeway_core::{FileId, Principal};
-use breezeway_knowledge::{Error as LibraryError, File, Unread, Wanted};
-use breezeway_retrieval::{Answer, Leg, Passage, Question};
+use breezeway_knowledge::{Error as LibraryError, File, Filter, Unread, Wanted};
+use breezeway_retrieval::{Answer, Passage, Question};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,14 +16,15 @@ use crate::{
     error::{ACCESS_PROHIBITED, ApiError, ApiResult},
     extract::{Json, Trail, Verified, shared_with},
     metered::metered_search,
+    search::SearchOptions,
     state::ApiState,
     views::passages,
 };
 
-mod process;
 mod explain;
 mod passages_of;
 mod fsck;
+mod process;
 mod settings;
 mod web;
 
@@ -31,19 +32,19 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(query_doc))
         .routes(routes!(query_collection))
-        .merge(process::router())
         .routes(routes!(explain::search))
         .routes(routes!(passages_of::passage))
         .routes(routes!(passages_of::change_metadata))
         .merge(fsck::router())
+        .merge(process::router())
         .merge(web::router())
         .merge(settings::router())
 }
 
+pub(super) use self::explain::bad_filter;
+
 /// Files and collections of one question at most: each is looked up.
 const MOST_NAMES: usize = 256;
-/// Passages a request may ask for at most.
-const MOST: usize = 1000;
 /// Files named as left out at most: while a collection is filled there may be thousands.
 const MOST_LEFT_OUT: usize = 20;
 
@@ -53,7 +54,7 @@ struct QueryDoc {
     collection_name: String,
     query: String,
     #[serde(flatten)]
-    options: Options,
+    options: SearchOptions,
 }
 
 /// A question to several files and collections at once.
@@ -62,19 +63,7 @@ struct QueryCollection {
     collection_names: Vec<String>,
     query: String,
     #[serde(flatten)]
-    options: Options,
-}
-
-#[derive(Deserialize, ToSchema)]
-struct Options {
-    /// Passages wanted.
-    k: Option<usize>,
-    /// Similarity (0 to 1) below which passages are dropped.
-    r: Option<f32>,
-    /// `true` searches by words and meaning, `false` by meaning alone.
-    hybrid: Option<bool>,
-    /// Weight of words against meaning, 0 to 1.
-    hybrid_bm25_weight: Option<f32>,
+    options: SearchOptions,
 }
 
 /// Search one file or collection.
@@ -88,7 +77,9 @@ async fn query_doc(
     trail: Trail,
     Json(form): Json<QueryDoc>,
 ) -> ApiResult<JsonAnswer<Value>> {
-    let Some(files) = scope(&state, (&principal, &trail), &form.collection_name).await? else {
+    let filter = form.options.filter().map_err(|error| explain::bad_filter(&error))?;
+    let asked = scope(&state, (&principal, &trail), &form.collection_name, filter.as_ref()).await?;
+    let Some(files) = asked else {
         return Ok(JsonAnswer(Value::Null));
     };
     let found = search(&state, &principal, files, &form.query, &form.options).await?;
@@ -115,9 +106,11 @@ async fn query_collection(
         let message = format!("List should have at most {MOST_NAMES} items");
         return Err(ApiError::invalid("too_long", &["body", "collection_names"], &message, Value::Null));
     }
+    let filter = form.options.filter().map_err(|error| explain::bad_filter(&error))?;
     let mut files = Vec::new();
     for name in names {
-        files.extend(scope(&state, (&principal, &trail), name).await?.unwrap_or_default());
+        let asked = scope(&state, (&principal, &trail), name, filter.as_ref()).await?;
+        files.extend(asked.unwrap_or_default());
     }
     let found = search(&state, &principal, files, &form.query, &form.options).await?;
     Ok(JsonAnswer(view_of(&state, &found).into()))
@@ -129,6 +122,7 @@ async fn scope(
     state: &ApiState,
     (principal, trail): (&Principal, &Trail),
     name: &str,
+    filter: Option<&Filter>,
 ) -> ApiResult<Option<Vec<FileId>>> {
     let refused = || ApiError::new(StatusCode::FORBIDDEN, ACCESS_PROHIBITED);
     let unknown = || if principal.is_admin() { Ok(None) } else { Err(refused()) };
@@ -136,7 +130,7 @@ async fn scope(
         return match state.library.file(principal, &id).await {
             Ok(file) => {
                 trail.report_foreign(principal, &file.owner, "file", &file.id).await;
-                Ok(Some(vec![id]))
+                Ok(Some(state.library.searchable_where(principal, &Wanted::File(id), filter).await?))
             }
             Err(LibraryError::NoSuchFile(_)) => unknown(),
             Err(other) => Err(other.into()),
@@ -147,7 +141,8 @@ async fn scope(
             if !shared_with(principal, &collection.owner, &collection.grants) {
                 trail.report_foreign(principal, &collection.owner, "knowledge", &collection.id).await;
             }
-            Ok(Some(state.library.searchable(principal, &Wanted::Collection(collection.id)).await?))
+            let wanted = Wanted::Collection(collection.id);
+            Ok(Some(state.library.searchable_where(principal, &wanted, filter).await?))
         }
         Ok(None) => unknown(),
         Err(other) => Err(other.into()),
@@ -169,29 +164,14 @@ async fn search(
     principal: &Principal,
     files: Vec<FileId>,
     text: &str,
-    options: &Options,
+    options: &SearchOptions,
 ) -> ApiResult<Found> {
     if text.trim().is_empty() || files.is_empty() {
         return Ok(Found::default());
     }
-    let defaults = state.tuning.settings().rag;
-    let question = Question {
-        text: text.to_owned(),
-        files,
-        limit: options.k.unwrap_or(defaults.top_k).min(MOST),
-        min_similarity: options.r.unwrap_or(defaults.relevance_threshold),
-        legs: match options.hybrid {
-            Some(true) => Leg::Both,
-            Some(false) => Leg::Dense,
-            None => defaults.legs,
-        },
-        dense_weight: match options.hybrid_bm25_weight {
-            Some(words) => Some(1.0 - words.clamp(0.0, 1.0)),
-            None => defaults.dense_weight,
-        },
-        without_reranker: false,
-    };
-    let unread = state.library.wait_for_texts(&question.files, defaults.file_wait).await?;
+    let settings = state.tuning.settings().rag;
+    let question = Question { files, ..options.question(text, &settings) };
+    let unread = state.library.wait_for_texts(&question.files, settings.file_wait).await?;
     let embedding = state.tuning.embedding().model;
     let answer = metered_search(&state.meter, &state.retriever, principal, &embedding, question).await?;
     let mut ids: Vec<FileId> = answer.passages.iter().map(|passage| passage.chunk.file.clone()).collect();

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{chat, embeddings, messages, responses};
+use super::{chat, embeddings, messages, responses, vector_stores};
 use crate::{
     error::{ApiError, ApiResult, MODEL_NOT_FOUND},
     extract::{Fresh, JsonObject, Path, Verified},
@@ -27,10 +27,16 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(embed))
         .merge(legacy::router())
         .merge(responses::v1_router())
+        .merge(vector_stores::router())
         .layer(from_fn(errors::openai));
     let anthropic =
         OpenApiRouter::new().routes(routes!(send)).routes(routes!(count)).layer(from_fn(errors::anthropic));
     openai.merge(anthropic)
+}
+
+/// The upload of files: its body has a limit of its own.
+pub(crate) fn upload_router() -> OpenApiRouter<ApiState> {
+    vector_stores::upload_router().layer(from_fn(errors::openai))
 }
 
 /// The models the caller may use, in OpenAI's shape; the embedding model of this server is the last.

@@ -24,9 +24,9 @@ pub struct RagConfig {
     pub dense_weight: Option<f32>,
     /// Whole texts instead of passages, for every item.
     pub full_context: bool,
-    /// Longest text of whole items together, in bytes, so that a large file does not become a request
-    /// of hundreds of megabytes.
-    pub full_context_bytes: usize,
+    /// Tokens of the context of one question at most, estimated: the best passages that fit are sent, and
+    /// a large file that is wanted whole does not become a request of hundreds of megabytes.
+    pub context_tokens: u64,
     /// How long a question waits for files that were uploaded and have no text yet.
     pub file_wait: Duration,
 }
@@ -39,7 +39,7 @@ impl Default for RagConfig {
             legs: Leg::Both,
             dense_weight: None,
             full_context: false,
-            full_context_bytes: 4 << 20,
+            context_tokens: 1_000_000,
             file_wait: Duration::from_secs(30),
         }
     }

@@ -1,5 +1,6 @@
 //! Passages: what a search found, as `sources` and the query routes show it.
 
+use breezeway_chat::instruction_like;
 use breezeway_knowledge::File;
 use breezeway_retrieval::Passage;
 use serde_json::{Map, Value};
@@ -30,6 +31,9 @@ pub fn metadata(file: &File, passage: &Passage, embedding: &str) -> Map<String, 
     }
     if !chunk.headings.is_empty() {
         metadata.insert("headings".into(), chunk.headings.clone().into());
+    }
+    if instruction_like(&chunk.text) {
+        metadata.insert("instruction_like".into(), true.into());
     }
     metadata.insert("embedding_config".into(), embedding.into());
     metadata

@@ -292,12 +292,13 @@ mod tests {
             chat: ChatConfig {
                 rag_template: String::new(),
                 rag_in_system: false,
+                links: None,
                 query_generation: QueryGeneration::Auto,
                 task_model: None,
             },
             chunks: ChunkPlan::default(),
-            library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
             engine: breezeway_ingest::service::EngineConfig::default(),
+            library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
             unlimited_upload_bytes: 4 << 30,
             bypass: false,
         }

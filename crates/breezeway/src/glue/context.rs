@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use breezeway_api::{RagConfig, RetrievalSettings, metered_search, passage_metadata};
+use breezeway_api::{RagConfig, RetrievalSettings, SearchOptions, metered_search, passage_metadata};
 use breezeway_chat::{ContextError, ContextItem, ContextSource, ItemKind, LeftOut, Source, SourcePassage};
-use breezeway_core::{Classify, FileId, Live, Principal};
+use breezeway_core::{Classify, ErrorKind, FileId, Live, Principal};
 use breezeway_knowledge::{Collection, CollectionQuery, File, Library, Unread, Wanted};
 use breezeway_retrieval::{Passage, Question, Retriever};
-use breezeway_usage::Meter;
+use breezeway_usage::{Meter, estimate_tokens};
 use serde_json::{Map, Value};
 
 use super::{Embedder, Onlooker};
@@ -46,20 +46,23 @@ impl ContextSource for RagContext {
         let mut unread = self.wait_for(&config, &readable).await?;
         let is_whole = |item: &ContextItem| item.full || config.full_context;
         let searched: Vec<usize> = (0..items.len()).filter(|&index| !is_whole(&items[index])).collect();
-        let mut found = self.search(principal, &config, &searched, &readable, questions).await?;
+        let mut room = Room { tokens: config.context_tokens };
+        let options = searched.iter().map(|&index| SearchOptions::of_item(&items[index].sent));
+        let options = options.fold(SearchOptions::default(), SearchOptions::or);
+        let scope = Scope { searched: &searched, readable: &readable };
+        let mut found = self.search(principal, &config, &options, &scope, questions, &mut room).await?;
 
         let mut sources = Vec::new();
-        let mut budget = config.full_context_bytes;
         for (index, item) in items.iter().enumerate() {
-            let passages = match &item.kind {
-                ItemKind::Text(text) => vec![given(item, text)],
-                _ if is_whole(item) => self.whole(principal, &readable[index], &mut budget).await?,
+            let Taken { passages, over_budget } = match &item.kind {
+                ItemKind::Text(text) => room.given(item, text),
+                _ if is_whole(item) => self.whole(principal, &readable[index], &mut room).await?,
                 _ => found.remove(&index).unwrap_or_default(),
             };
             let left_out: Vec<LeftOut> =
                 readable[index].iter().filter_map(|file| unread.remove(file)).take(MOST_LEFT_OUT).collect();
-            if !passages.is_empty() || !left_out.is_empty() {
-                sources.push(Source { item: item.clone(), passages, left_out });
+            if !passages.is_empty() || !left_out.is_empty() || over_budget > 0 {
+                sources.push(Source { item: item.clone(), passages, over_budget, left_out });
             }
         }
         Ok(sources)
@@ -94,7 +97,10 @@ impl RagContext {
             ItemKind::Text(_) => return Ok(Vec::new()),
         };
         self.onlooker.note(principal, &wanted).await;
-        self.library.searchable(principal, &wanted).await.map_err(failed)
+        let filter = SearchOptions::of_item(&item.sent)
+            .filter()
+            .map_err(|error| ContextError { kind: ErrorKind::Invalid, source: Box::new(error) })?;
+        self.library.searchable_where(principal, &wanted, filter.as_ref()).await.map_err(failed)
     }
 
     /// Wait for what has been uploaded a moment ago; what is not there then, by its id.
@@ -123,24 +129,26 @@ impl RagContext {
         &self,
         principal: &Principal,
         config: &RagConfig,
-        searched: &[usize],
-        readable: &[Vec<FileId>],
+        options: &SearchOptions,
+        scope: &Scope<'_>,
         questions: &[String],
-    ) -> Result<HashMap<usize, Vec<SourcePassage>>, ContextError> {
+        room: &mut Room,
+    ) -> Result<HashMap<usize, Taken>, ContextError> {
         let mut owner: HashMap<&FileId, usize> = HashMap::new();
-        for &index in searched {
-            for file in &readable[index] {
+        for &index in scope.searched {
+            for file in &scope.readable[index] {
                 owner.entry(file).or_insert(index);
             }
         }
-        let mut found: HashMap<usize, Vec<SourcePassage>> = HashMap::new();
+        let mut found: HashMap<usize, Taken> = HashMap::new();
         if owner.is_empty() {
             return Ok(found);
         }
         let files: Vec<FileId> = owner.keys().map(|&file| file.clone()).collect();
         // Every item that was named has a chance to say something.
-        let limit = config.top_k.max(searched.len());
-        let passages = self.ranked(principal, config, files, questions, limit).await?;
+        let limit = options.k.unwrap_or(config.top_k).max(scope.searched.len());
+        let common = Question { files, limit, ..options.question("", config) };
+        let passages = self.ranked(principal, &common, questions).await?;
 
         let mut ids: Vec<FileId> = passages.iter().map(|passage| passage.chunk.file.clone()).collect();
         ids.sort();
@@ -155,7 +163,12 @@ impl RagContext {
             else {
                 continue;
             };
-            found.entry(index).or_default().push(SourcePassage {
+            let taken = found.entry(index).or_default();
+            if !room.takes(&passage.chunk.chunk.text) {
+                taken.over_budget += 1;
+                continue;
+            }
+            taken.passages.push(SourcePassage {
                 text: passage.chunk.chunk.text.clone(),
                 metadata: passage_metadata(file, passage, &embedding),
                 score: passage.similarity(),
@@ -168,23 +181,13 @@ impl RagContext {
     async fn ranked(
         &self,
         principal: &Principal,
-        config: &RagConfig,
-        files: Vec<FileId>,
+        common: &Question,
         questions: &[String],
-        limit: usize,
     ) -> Result<Vec<Passage>, ContextError> {
         let mut best: HashMap<u32, (usize, Passage)> = HashMap::new();
         let embedding = self.embedder.view().model;
         for text in questions {
-            let question = Question {
-                text: text.clone(),
-                files: files.clone(),
-                limit,
-                min_similarity: config.relevance_threshold,
-                legs: config.legs,
-                dense_weight: config.dense_weight,
-                without_reranker: false,
-            };
+            let question = Question { text: text.clone(), ..common.clone() };
             let answer = metered_search(&self.meter, &self.retriever, principal, &embedding, question)
                 .await
                 .map_err(failed)?;
@@ -204,7 +207,7 @@ impl RagContext {
                 .then(similarity(b).total_cmp(&similarity(a)))
                 .then(a.chunk.id.cmp(&b.chunk.id))
         });
-        Ok(ranked.into_iter().take(limit).map(|(_, passage)| passage).collect())
+        Ok(ranked.into_iter().take(common.limit).map(|(_, passage)| passage).collect())
     }
 
     /// The whole texts of files, as far as the budget reaches.
@@ -212,18 +215,18 @@ impl RagContext {
         &self,
         principal: &Principal,
         ids: &[FileId],
-        budget: &mut usize,
-    ) -> Result<Vec<SourcePassage>, ContextError> {
-        let mut passages = Vec::new();
+        room: &mut Room,
+    ) -> Result<Taken, ContextError> {
+        let mut taken = Taken::default();
         for file in self.library.files_by_id(ids).await.map_err(failed)? {
             let Some(document) = self.library.document(principal, &file.id).await.map_err(failed)? else {
                 continue;
             };
-            if document.text.len() > *budget {
+            if !room.takes(&document.text) {
                 tracing::warn!(file.id = %file.id, "A file is too long to be sent whole and was left out");
+                taken.over_budget += 1;
                 continue;
             }
-            *budget -= document.text.len();
             let metadata = [
                 ("file_id", Value::from(file.id.as_str())),
                 ("name", file.name.as_str().into()),
@@ -231,17 +234,48 @@ impl RagContext {
             ];
             let metadata: Map<String, Value> =
                 metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            passages.push(SourcePassage { text: document.text, metadata, score: None });
+            taken.passages.push(SourcePassage { text: document.text, metadata, score: None });
         }
-        Ok(passages)
+        Ok(taken)
     }
 }
 
-/// A text that the request itself brings.
-fn given(item: &ContextItem, text: &str) -> SourcePassage {
-    let mut metadata = Map::new();
-    metadata.insert("name".into(), item.name.clone().unwrap_or_default().into());
-    SourcePassage { text: text.to_owned(), metadata, score: None }
+/// Items that are searched, by their places, and the files of each item.
+struct Scope<'a> {
+    searched: &'a [usize],
+    readable: &'a [Vec<FileId>],
+}
+
+/// What one item gives to the context, and how much more of it there would be.
+#[derive(Default)]
+struct Taken {
+    passages: Vec<SourcePassage>,
+    over_budget: usize,
+}
+
+/// What the context still has room for. The best passages come first; a text that does not fit is left
+/// out, and a shorter one behind it may fit.
+struct Room {
+    tokens: u64,
+}
+
+impl Room {
+    fn takes(&mut self, text: &str) -> bool {
+        let left = self.tokens.checked_sub(estimate_tokens(text));
+        self.tokens = left.unwrap_or(self.tokens);
+        left.is_some()
+    }
+
+    /// A text that the request itself brings.
+    fn given(&mut self, item: &ContextItem, text: &str) -> Taken {
+        if !self.takes(text) {
+            return Taken { passages: Vec::new(), over_budget: 1 };
+        }
+        let mut metadata = Map::new();
+        metadata.insert("name".into(), item.name.clone().unwrap_or_default().into());
+        let passage = SourcePassage { text: text.to_owned(), metadata, score: None };
+        Taken { passages: vec![passage], over_budget: 0 }
+    }
 }
 
 fn failed(error: impl Classify + std::error::Error + Send + Sync + 'static) -> ContextError {

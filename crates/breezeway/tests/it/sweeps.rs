@@ -94,13 +94,14 @@ impl Things {
         if mentions("/files/{id}")
             || mentions("$file")
             || mentions("/knowledge/{id}")
+            || mentions("/vector_stores/{id}")
             || mentions("$collection")
         {
             let sent = maker.upload("sky.txt", "The sky is blue.").await;
             things.file = text(sent.json());
             processed(maker, &things.file).await;
         }
-        if mentions("/knowledge/{id}") || mentions("$collection") {
+        if mentions("/knowledge/{id}") || mentions("/vector_stores/{id}") || mentions("$collection") {
             let form = json!({"name": "notes", "description": ""});
             things.collection = text(maker.post("/api/v1/knowledge/create", form).await.json());
             let add = format!("/api/v1/knowledge/{}/file/add", things.collection);
@@ -136,14 +137,16 @@ impl Things {
             _ if text.contains("/folders/") || text.contains("/folder/{id}") => &self.folder,
             _ if text.contains("/chats/") => &self.chat,
             _ if text.contains("/users/") => &self.user,
-            _ if text.contains("/files/") && !text.contains("/knowledge/") => &self.file,
-            _ if text.contains("/knowledge/") => &self.collection,
+            _ if text.contains("/knowledge/") || text.contains("/vector_stores/") => &self.collection,
+            _ if text.contains("/files/") => &self.file,
             _ => "unknown",
         };
         text.replace("{id}", id)
             .replace("{share_id}", &self.share)
             .replace("{name}", "sky.txt")
             .replace("{index}", "0")
+            .replace("{range}", "0-3")
+            .replace("{file_id}", &self.file)
             .replace("{provider}", "oidc")
             .replace("id=zed", &format!("id={}", self.model))
             .replace("\"id\":\"zed\"", &format!("\"id\":\"{}\"", self.model))
@@ -171,7 +174,7 @@ pub(crate) async fn processed(client: &Client, file: &str) {
 async fn call(client: &Client, row: &Row, things: &Things) -> crate::harness::Answer {
     let path = things.fill(&format!("{}{}", row.path, row.query));
     if row.uploads() {
-        return client.upload("sky.txt", "The sky is blue.").await;
+        return client.upload_to(row.path, "sky.txt", "The sky is blue.").await;
     }
     let body = things.fill(&row.json());
     client.send(row.method.parse().unwrap(), &path, body.into()).await

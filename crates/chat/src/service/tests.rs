@@ -81,6 +81,7 @@ impl ContextSource for Library {
         let sources = items.iter().map(|item| Source {
             item: item.clone(),
             passages: passages(item),
+            over_budget: 0,
             left_out: Vec::new(),
         });
         Ok(sources.filter(|source| !source.passages.is_empty()).collect())
@@ -100,6 +101,7 @@ async fn bench(overlays: Vec<Overlay>, change: impl FnOnce(&mut ChatConfig)) -> 
     let mut config = ChatConfig {
         rag_template: "<<[context]>>".into(),
         rag_in_system: false,
+        links: None,
         query_generation: QueryGeneration::Auto,
         task_model: None,
     };

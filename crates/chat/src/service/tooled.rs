@@ -8,7 +8,7 @@ use breezeway_wire::ChatRequest;
 use serde_json::Value;
 use tracing::debug;
 
-use super::{Answer, ChatRouter, finish, with_sources};
+use super::{Answer, ChatRouter, finish};
 use crate::{
     ContextItem, Result, Source, ToolLimits, ToolSource,
     own::Own,
@@ -86,10 +86,10 @@ impl ChatRouter {
             Loop::new(self.metered.clone(), principal, route, own.conversation.clone(), request, toolbox);
         if !is_stream {
             let (body, sources) = looped.whole().await?;
-            return Ok(Answer::Whole(with_sources(body, &sources)));
+            return Ok(Answer::Whole(self.with_sources(body, &sources)));
         }
         let frames = looped.stream(self.registry.clock().now().seconds()).await?;
-        Ok(Answer::Stream(self.behind_sources(route, &sources, frames)))
+        Ok(Answer::Stream(self.behind_sources(route, &sources, frames, self.review(None))))
     }
 }
 

@@ -86,12 +86,17 @@ impl Client {
 
     /// Upload a file of text.
     pub(crate) async fn upload(&self, name: &str, text: &str) -> Answer {
+        self.upload_to("/api/v1/files/", name, text).await
+    }
+
+    /// Upload a file of text somewhere.
+    pub(crate) async fn upload_to(&self, path: &str, name: &str, text: &str) -> Answer {
         let body = format!(
             "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
              content-type: text/plain\r\n\r\n{text}\r\n--edge--\r\n"
         );
         let client = self.with_header("content-type", "multipart/form-data; boundary=edge");
-        client.send(Method::POST, "/api/v1/files/", body.into()).await
+        client.send(Method::POST, path, body.into()).await
     }
 
     /// Any request. What looks like JSON says that it is.

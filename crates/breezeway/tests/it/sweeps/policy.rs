@@ -98,6 +98,16 @@ async fn every_operation_with_a_permission_wants_that_one() {
     {"detail":"API key creation is not allowed in the environment."}
     workspace.knowledge: 401 Unauthorized
     {"detail":"401 Unauthorized"}
+    workspace.knowledge: 403 Forbidden
+    {
+      "error": {
+        "message": "You do not have permission to access this resource. Please contact your administrator for assistance.",
+        "type": "permission_error",
+        "param": null,
+        "code": null
+      },
+      "detail": "You do not have permission to access this resource. Please contact your administrator for assistance."
+    }
     workspace.models: 401 Unauthorized
     {"detail":"401 Unauthorized"}
     workspace.models_export: 401 Unauthorized

@@ -52,6 +52,10 @@ impl Row {
         matches!(self.body, Body::Upload)
     }
 
+    fn uploading(self) -> Self {
+        Self { body: Body::Upload, ..self }
+    }
+
     fn query(self, query: &'static str) -> Self {
         Self { query, ..self }
     }
@@ -276,6 +280,27 @@ fn v1() -> Vec<Row> {
         post(User, "/v1/embeddings", json!({"model": "gpt-small", "input": ["a"]})),
         post(User, "/v1/responses", json!({"model": "gpt-small", "input": "hello"})),
         post(User, "/api/v1/responses", json!({"model": "gpt-small", "input": "hello"})),
+        post(User, "/v1/files", Value::Null).uploading(),
+        get(User, "/v1/files"),
+        get(User, "/v1/files/{id}"),
+        delete(User, "/v1/files/{id}"),
+        get(User, "/v1/files/{id}/content"),
+        post(Access::Permitted("workspace.knowledge"), "/v1/vector_stores", json!({"name": "skies"})),
+        get(User, "/v1/vector_stores"),
+        get(User, "/v1/vector_stores/{id}"),
+        post(User, "/v1/vector_stores/{id}", json!({"name": "seas"})),
+        delete(User, "/v1/vector_stores/{id}"),
+        post(User, "/v1/vector_stores/{id}/search", json!({"query": "sky"})),
+        post(User, "/v1/vector_stores/{id}/files", json!({"file_id": "$file"})),
+        get(User, "/v1/vector_stores/{id}/files"),
+        get(User, "/v1/vector_stores/{id}/files/{file_id}"),
+        post(User, "/v1/vector_stores/{id}/files/{file_id}", json!({"attributes": {"year": 2026}})),
+        delete(User, "/v1/vector_stores/{id}/files/{file_id}"),
+        get(User, "/v1/vector_stores/{id}/files/{file_id}/content"),
+        post(User, "/v1/vector_stores/{id}/file_batches", json!({"file_ids": ["$file"]})),
+        get(User, "/v1/vector_stores/{id}/file_batches/{batch_id}").refused(404),
+        get(User, "/v1/vector_stores/{id}/file_batches/{batch_id}/files").refused(404),
+        post(User, "/v1/vector_stores/{id}/file_batches/{batch_id}/cancel", Value::Null).refused(404),
         get(User, "/v1/responses/{id}").refused(404),
         delete(User, "/v1/responses/{id}").refused(404),
         post(User, "/v1/messages", ask.clone()),
@@ -430,6 +455,9 @@ fn retrieval() -> Vec<Row> {
             "/api/v1/retrieval/query/collection",
             json!({"collection_names": ["$collection"], "query": "sky", "k": 2}),
         ),
+        post(User, "/api/v1/retrieval/search", json!({"query": "sky", "prompt": true})),
+        get(User, "/api/v1/files/{id}/passages/{range}"),
+        post(User, "/api/v1/files/{id}/metadata/update", json!({"metadata": {"year": 2026}})),
         post(User, "/api/v1/retrieval/process/file", json!({"file_id": "$file"})),
         post(User, "/api/v1/retrieval/process/text", json!({"name": "n", "content": "The sea is green."})),
         post(
