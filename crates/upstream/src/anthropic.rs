@@ -28,8 +28,9 @@ use serde_json::{Map, Value, json};
 use self::events::translated;
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
-    answer::{Form, answered, byte_stream, header, json_object, plain, within},
+    answer::{Form, answered, byte_stream, json_object, plain, within},
     full_body, json_request,
+    relay::{Asked, is_streamed, relayed},
 };
 
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -179,15 +180,9 @@ impl Upstream for AnthropicUpstream {
 
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = path.trim_start_matches('/');
+        let (streamed, timeout, patience) = (is_streamed(&request), self.timeout, self.patience());
         let response = self.ask(self.post(&format!("/{path}"), request)?).await?;
-        if let Form::Page = Form::of(&response) {
-            return Err(UpstreamError::Malformed("a web page".to_owned()));
-        }
-        Ok(UpstreamReply {
-            status: response.status().as_u16(),
-            content_type: header(&response, &CONTENT_TYPE),
-            body: byte_stream(response.into_body(), self.patience()),
-        })
+        relayed(&self.client, response, Asked { path, streamed, timeout, patience }).await
     }
 }
 

@@ -9,6 +9,7 @@ mod embedder;
 mod endpoint;
 mod openai;
 mod public;
+mod relay;
 mod request;
 mod web;
 

@@ -11,7 +11,7 @@ use breezeway_registry::{
 };
 use breezeway_wire::ChatRequest;
 use bytes::Bytes;
-use http::{Request, Response, header::CONTENT_TYPE};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
@@ -19,8 +19,9 @@ use self::azure::Azure;
 pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
     Endpoint, HttpClient, Patience, RequestBody,
-    answer::{Form, answered, byte_stream, check_json_object, frame_stream, header, plain, within},
+    answer::{Form, answered, byte_stream, check_json_object, frame_stream, plain, within},
     json_request,
+    relay::{Asked, is_streamed, relayed},
 };
 
 /// A connection that speaks OpenAI's API.
@@ -140,13 +141,11 @@ impl Upstream for OpenAiUpstream {
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = format!("/{}", path.trim_start_matches('/'));
         let sent = self.post(&path, &request)?;
+        let streamed = is_streamed(&request);
         drop(request);
         let response = self.ask(sent).await?;
-        Ok(UpstreamReply {
-            status: response.status().as_u16(),
-            content_type: header(&response, &CONTENT_TYPE),
-            body: byte_stream(response.into_body(), self.patience()),
-        })
+        let (timeout, patience) = (self.timeout, self.patience());
+        relayed(&self.client, response, Asked { path: &path, streamed, timeout, patience }).await
     }
 }
 

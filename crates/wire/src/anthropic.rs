@@ -14,7 +14,7 @@ pub use self::{
     answer::message,
     error::{InvalidMessages, NotACompletion},
     request::chat_request,
-    stream::{StreamTranslator, error_frame, ping},
+    stream::{StreamTranslator, error_event, error_frame, ping},
 };
 
 #[cfg(test)]

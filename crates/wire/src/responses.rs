@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 pub use self::{
     answer::response,
     request::{chat_request, input_items},
-    stream::ResponseTranslator,
+    stream::{ResponseTranslator, error_event},
 };
 
 /// Why a request cannot be answered by a chat.

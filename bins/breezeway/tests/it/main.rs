@@ -1,5 +1,6 @@
 //! The binary as its users meet it: a process, a port, a folder.
 
+mod clients;
 mod disconnect;
 mod gateway;
 mod hostile;

@@ -43,7 +43,7 @@ pub(super) async fn send(
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     if let Some(reply) = natively(&state, &principal, &headers, &body).await? {
-        return Ok(passed_on(reply));
+        return Ok(passed_on(reply, anthropic::error_event));
     }
     let request = anthropic::chat_request(body).map_err(invalid)?;
     let model = request.model().unwrap_or_default().to_owned();

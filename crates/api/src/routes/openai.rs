@@ -11,9 +11,12 @@ use axum::{
 use breezeway_chat::Error;
 use breezeway_core::Principal;
 use breezeway_registry::{ConnectionKind, UpstreamReply};
-use breezeway_wire::ChatRequest;
+use breezeway_wire::{ChatRequest, openai};
+use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
+use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{chat, responses};
@@ -191,7 +194,7 @@ async fn pass(
 ) -> ApiResult<Response> {
     let name = model_of(&body);
     let reply = state.chat.pass(principal, path, body).await;
-    Ok(passed_on(reply.map_err(|error| refused(error, &name))?))
+    Ok(passed_on(reply.map_err(|error| refused(error, &name))?, openai::error_event))
 }
 
 fn model_of(body: &Map<String, Value>) -> String {
@@ -206,8 +209,18 @@ fn refused(error: Error, model: &str) -> ApiError {
     }
 }
 
-pub(super) fn passed_on(reply: UpstreamReply) -> Response {
-    let mut response = Body::from_stream(reply.body).into_response();
+/// An upstream's own answer. A stream of events that breaks off ends with what `broken` says then, in the
+/// dialect of the events; other bodies end where they broke off.
+pub(super) fn passed_on(reply: UpstreamReply, broken: fn(&str) -> Bytes) -> Response {
+    let is_events = reply.content_type.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let body = reply.body.map(move |piece| match piece {
+        Err(error) if is_events => {
+            warn!(%error, "A stream broke off");
+            Ok(broken(&error.to_string()))
+        }
+        other => other,
+    });
+    let mut response = Body::from_stream(body).into_response();
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     if let Some(content_type) = reply.content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);

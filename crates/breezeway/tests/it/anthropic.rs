@@ -94,12 +94,13 @@ async fn a_message_to_it_is_handed_on_as_bytes() {
 
     let whole = ada.with_header("anthropic-beta", "one").post(UPSTREAM, body).await;
     upstream.always(UPSTREAM, Reply::sse(events()));
-    let streamed = ada.post("/api/v1/messages", body).await;
+    let asks_for_events = body.replace("\"x\"", "\"stream\":true,\"x\"");
+    let streamed = ada.post("/api/v1/messages", asks_for_events.as_str()).await;
 
     assert_eq!((whole.status, whole.text()), (200, answer.to_owned()));
     assert_eq!(streamed.text(), events().concat());
     let sent = upstream.received_at(UPSTREAM);
-    assert!(sent.iter().all(|sent| sent.body() == body), "{:?}", sent[0].body());
+    assert_eq!([sent[0].body(), sent[1].body()], [body, asks_for_events.as_str()]);
     assert_eq!([0, 1].map(|at: usize| sent[at].header("anthropic-beta")), [Some("one"), None]);
     assert_eq!(used(&ada).await, [2, 16, 9]);
 }

@@ -165,9 +165,11 @@ async fn responses_are_passed_on_streamed_or_not() {
     }
     "#);
     assert_eq!(upstreams.openai.last_at("/v1/responses").json(), body);
-    let events = ["event: a\ndata: {\"x\":  1}\n\n", "event: b\ndata: {}\n\n"];
+    let events = ["event: a\ndata: {\"x\":  1}\n\n", "event: response.completed\ndata: {}\n\n"];
     upstreams.openai.queue("/v1/responses", Reply::sse(events));
-    let streamed = ada.post("/openai/responses", body).await;
+    let mut asks_for_events = body;
+    asks_for_events["stream"] = true.into();
+    let streamed = ada.post("/openai/responses", asks_for_events).await;
     assert_eq!(streamed.text(), events.concat());
     assert_eq!(streamed.header("content-type"), "text/event-stream");
     assert_snapshot!(ada.post("/openai/responses", json!({})).await.summary(), @r#"

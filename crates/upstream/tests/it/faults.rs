@@ -8,13 +8,11 @@ use breezeway_registry::{
     ChatReply, Connection, ConnectionKind, Errand, FleetConfig, MemoryModels, Registry, RegistryConfig,
     Routing, UpstreamError,
 };
-use breezeway_testkit::{Reply, ScriptedUpstream, chat_completion};
+use breezeway_testkit::{Fault, Peer, Reply, ScriptedUpstream, Then, chat_completion};
 use breezeway_upstream::{HttpClient, OpenAiUpstream};
 use breezeway_wire::ChatRequest;
 use futures_util::{StreamExt, future::join_all};
 use serde_json::json;
-
-use crate::peer::{Fault, Peer, Then};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -147,7 +145,7 @@ async fn check(says: &str, then: Then, end: End, repeats: Repeats) {
 }
 
 async fn check_one(says: &str, then: Then, stream: bool, end: End, repeats: Repeats) {
-    let mut peer = Peer::start(Fault { says: says.to_owned(), then }).await;
+    let mut peer = Peer::start(Fault { says: says.into(), then }).await;
 
     check_at(&peer.url(), stream, end, repeats).await;
 

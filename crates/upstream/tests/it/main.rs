@@ -6,7 +6,6 @@ mod chat;
 mod client;
 mod embedder;
 mod faults;
-mod peer;
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 

@@ -1,5 +1,6 @@
 //! A streamed completion as Anthropic's events.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::answer::{stop_of, usage_view};
@@ -248,6 +249,11 @@ pub fn ping() -> Frame {
 /// The event that tells a client in the middle of a stream what went wrong.
 pub fn error_frame(message: &str) -> Frame {
     event("error", json!({"error": {"type": "api_error", "message": message}}))
+}
+
+/// The same behind bytes that may be half an event, which would swallow it.
+pub fn error_event(message: &str) -> Bytes {
+    [b"\n\n", error_frame(message).raw.as_ref()].concat().into()
 }
 
 /// An event, which says its name twice in this dialect.

@@ -1,5 +1,6 @@
 //! A streamed completion as the events of a response.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -371,4 +372,18 @@ impl Translate for ResponseTranslator {
         events.push(self.event("response.failed", json!({ "response": response })));
         events
     }
+}
+
+/// All that is left to send when events that passed through broke off. It begins with empty lines, because
+/// the bytes before it may be half an event.
+pub fn error_event(message: &str) -> Bytes {
+    let event = json!({
+        "type": "error",
+        "code": "server_error",
+        "message": message,
+        "param": null,
+        // How many came before is not counted where bytes pass.
+        "sequence_number": 0,
+    });
+    [b"\n\n", Frame::named("error", &event).raw.as_ref()].concat().into()
 }

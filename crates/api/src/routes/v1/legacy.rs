@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use breezeway_chat::{Answer, Spoken};
-use breezeway_wire::openai::{CompletionTranslator, chat_of_completion, text_completion};
+use breezeway_wire::openai::{self, CompletionTranslator, chat_of_completion, text_completion};
 use http::StatusCode;
 use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -46,7 +46,7 @@ async fn go_on(
     };
     let spoken = state.chat.speak(&principal, "completions", body, as_chat).await?;
     match spoken {
-        Spoken::Natively(reply) => Ok(passed_on(reply)),
+        Spoken::Natively(reply) => Ok(passed_on(reply, openai::error_event)),
         Spoken::AsChat(Answer::Whole(completion)) => {
             let completion = serde_json::from_slice::<Map<String, Value>>(&completion).map_err(|_| {
                 ApiError::new(StatusCode::BAD_GATEWAY, "The upstream's answer is no completion.")

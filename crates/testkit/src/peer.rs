@@ -12,14 +12,16 @@ use tokio::{
 
 /// What the peer does once a whole request is there.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    pub(crate) says: String,
-    pub(crate) then: Then,
+pub struct Fault {
+    /// Its words, byte for byte.
+    pub says: Vec<u8>,
+    /// What follows them.
+    pub then: Then,
 }
 
 /// What follows its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
+pub enum Then {
     /// An end as the protocol has it.
     Close,
     /// An end as of a crashed process.
@@ -29,14 +31,16 @@ pub(crate) enum Then {
 }
 
 /// Answers every request alike, and knows how many connections are open.
-pub(crate) struct Peer {
+#[derive(Debug)]
+pub struct Peer {
     address: SocketAddr,
     open: watch::Receiver<usize>,
     _accepting: JoinSet<()>,
 }
 
 impl Peer {
-    pub(crate) async fn start(fault: Fault) -> Self {
+    /// Start one.
+    pub async fn start(fault: Fault) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let (count, open) = watch::channel(0);
@@ -56,12 +60,13 @@ impl Peer {
         Self { address, open, _accepting: accepting }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The base URL of an OpenAI connection.
+    pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// Wait until no connection is open, which must not take long.
-    pub(crate) async fn is_left(&mut self) {
+    pub async fn is_left(&mut self) {
         let left = self.open.wait_for(|open| *open == 0);
         timeout(Duration::from_secs(5), left).await.expect("its connections are closed").expect("it runs");
     }
@@ -69,7 +74,7 @@ impl Peer {
 
 async fn serve(mut socket: TcpStream, fault: &Fault) -> std::io::Result<()> {
     read_request(&mut socket).await?;
-    socket.write_all(fault.says.as_bytes()).await?;
+    socket.write_all(&fault.says).await?;
     match fault.then {
         Then::Close => socket.shutdown().await?,
         Then::Reset => {
