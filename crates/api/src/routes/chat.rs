@@ -46,7 +46,12 @@ pub(super) async fn complete(
     JsonObject(body): JsonObject,
 ) -> ApiResult<Response> {
     let draft = begin(&state, &principal, &body).await?;
-    let noted = state.chat.complete_noting(&principal, ChatRequest::new(body), freshness).await;
+    let request = ChatRequest::new(body);
+    let draft = match draft {
+        Some(draft) => Some(asked(&state, &principal, &request, draft).await?),
+        None => None,
+    };
+    let noted = state.chat.complete_noting(&principal, request, freshness).await;
     let (answer, cache) = match noted {
         Ok(Noted { answer, cache }) => (Ok(answer), cache),
         Err(error) => (Err(error), None),
@@ -114,6 +119,21 @@ async fn begin(
         Err(SavedError::NoSuchChat) => Err(ApiError::not_found()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// Have the question kept before it is asked, unless it is refused at first sight.
+async fn asked(
+    state: &ApiState,
+    principal: &Principal,
+    request: &ChatRequest,
+    mut draft: Draft,
+) -> ApiResult<Draft> {
+    if let Err(error) = state.chat.check(principal, request) {
+        draft.refuse(&error);
+        return Err(error.into());
+    }
+    draft.ask().await;
+    Ok(draft)
 }
 
 /// Have an answer kept in its saved chat, if it has one.

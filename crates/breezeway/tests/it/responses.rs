@@ -217,3 +217,56 @@ async fn what_cannot_be_answered_is_refused_in_the_shape_of_its_mount() {
     {"detail":"Model not found"}
     "#);
 }
+
+#[tokio::test]
+async fn a_conversation_goes_on_from_a_call_with_what_was_thought_before_it() {
+    let (server, upstreams) = TestServer::with_upstreams().await;
+    let ada = server.sign_up("ada").await;
+    upstreams
+        .openai
+        .always("/v1/responses", Reply::json(404, &json!({"error": {"message": "no such path"}})));
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "warmth", "arguments": "{\"city\":\"Oslo\"}"}});
+    let message =
+        json!({"role": "assistant", "content": null, "reasoning_content": "I look.", "tool_calls": [call]});
+    let completion =
+        json!({"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
+    for stream in [false, true] {
+        let reply = match stream {
+            false => Reply::json(200, &completion),
+            true => Reply::sse([
+                format!(
+                    "data: {}\n\n",
+                    json!({"choices": [{"index": 0, "delta": {"reasoning_content": "I look."}}]})
+                ),
+                format!(
+                    "data: {}\n\n",
+                    json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "warmth", "arguments": "{\"city\":\"Oslo\"}"}}]}}]})
+                ),
+                format!(
+                    "data: {}\n\ndata: [DONE]\n\n",
+                    json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+                ),
+            ]),
+        };
+        upstreams.openai.queue("/v1/chat/completions", reply);
+        let ask = json!({"model": "gpt-small", "input": "How warm is it?", "stream": stream});
+        let began = ada.post("/v1/responses", ask).await.text();
+        let id = began.split("\"id\":\"resp_").nth(1).unwrap().split('"').next().unwrap();
+
+        let output = json!([{"type": "function_call_output", "call_id": "call_1", "output": "3 degrees"}]);
+        let ask =
+            json!({"model": "gpt-small", "previous_response_id": format!("resp_{id}"), "input": output});
+        let went_on = ada.post("/v1/responses", ask).await;
+
+        assert_eq!(went_on.status, 200, "{}", went_on.summary());
+        let asked = upstreams.openai.last_at("/v1/chat/completions").json()["messages"].clone();
+        assert_eq!(
+            asked,
+            json!([
+                {"role": "user", "content": "How warm is it?"},
+                {"role": "assistant", "content": null, "reasoning_content": "I look.", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_1", "content": "3 degrees"},
+            ]),
+        );
+    }
+}

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use breezeway_core::{Classify, ErrorKind};
 use breezeway_registry::{FrameStream, UpstreamError};
 use breezeway_wire::Frame;
 use futures_util::Stream;
@@ -22,6 +23,8 @@ pub struct Draft(Option<Open>);
 
 struct Open {
     turn: Turn,
+    /// Whether the question is in the chat already.
+    asked: bool,
     /// Room for the turn where turns wait to be written; it was reserved before anything was asked.
     place: Place,
     saved: SavedChats,
@@ -29,7 +32,15 @@ struct Open {
 
 impl Draft {
     pub(super) fn new(turn: Turn, place: Place, saved: SavedChats) -> Self {
-        Self(Some(Open { turn, place, saved }))
+        Self(Some(Open { turn, asked: false, place, saved }))
+    }
+
+    /// Write the question down before it is asked, so that it is not lost whatever becomes of this process.
+    pub async fn ask(&mut self) {
+        let Some(Open { turn, asked, saved, .. }) = &mut self.0 else { return };
+        *asked = true;
+        let begun = Turn { reply: Reply::Begun, ..turn.clone() };
+        saved.note(&begun).await;
     }
 
     /// Keep the answer as it goes by.
@@ -45,16 +56,20 @@ impl Draft {
         }
     }
 
-    /// There is no answer. What went wrong at the upstream belongs to the chat; a request that was refused
-    /// has not taken place in it.
+    /// There is no answer. What went wrong at the upstream belongs to the chat, and so does what went wrong
+    /// after the question was written down; a request that was refused before has not taken place in it.
     pub fn refuse(mut self, error: &Error) {
-        match error {
-            Error::Upstream(error) => {
-                let said = Said { error: Some(error.to_string()), done: true, ..Said::default() };
-                self.end(Reply::Said(said));
+        let is_asked = self.0.as_ref().is_some_and(|open| open.asked);
+        let text = match error {
+            Error::Upstream(error) => error.to_string(),
+            _ if !is_asked => {
+                self.0 = None;
+                return;
             }
-            _ => self.0 = None,
-        }
+            error if error.kind() == ErrorKind::Internal => "it could not be answered".to_owned(),
+            error => error.to_string(),
+        };
+        self.end(Reply::Said(Said { error: Some(text), done: true, ..Said::default() }));
     }
 
     fn end(mut self, reply: Reply) {
@@ -62,7 +77,7 @@ impl Draft {
     }
 
     fn write(&mut self, reply: Reply) {
-        if let Some(Open { turn, place, saved }) = self.0.take() {
+        if let Some(Open { turn, place, saved, .. }) = self.0.take() {
             saved.take(Turn { reply, ..turn }, place);
         }
     }

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Turn, turn::Said};
+use super::{Reply, Turn, turn::Said};
 
 impl Turn {
     /// Write the question, if it is not there, and the answer into a chat's JSON. Doing it again changes
@@ -32,7 +32,10 @@ impl Turn {
         if !entry.is_object() {
             *entry = json!({});
         }
-        if let Value::Object(message) = entry {
+        let stays = matches!(self.reply, Reply::Begun) && entry.get("role").is_some();
+        if let Value::Object(message) = entry
+            && !stays
+        {
             self.fill_answer(message, parent.as_deref(), self.reply.said());
         }
         adopt(messages, parent.as_deref(), &self.answer_id);

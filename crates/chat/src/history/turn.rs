@@ -34,6 +34,8 @@ pub struct Turn {
 /// What was answered.
 #[derive(Clone, Debug)]
 pub enum Reply {
+    /// Nothing yet: the question is about to be asked. An answer that is there already stays.
+    Begun,
     /// A whole answer in OpenAI's dialect, as it was sent.
     Whole(Bytes),
     /// What came of a stream.
@@ -105,6 +107,7 @@ impl Reply {
     /// What is kept of it.
     pub(super) fn said(&self) -> Said {
         match self {
+            Self::Begun => Said::default(),
             Self::Said(said) => said.clone(),
             Self::Whole(body) => match serde_json::from_slice::<Map<String, Value>>(body) {
                 Ok(answer) => Said::whole(answer),

@@ -199,3 +199,24 @@ async fn what_was_answered_last_is_written_before_the_end() {
     let body = kept.unwrap().unwrap().body;
     assert_eq!(body["history"]["messages"]["a1"]["content"], "echo: hello");
 }
+
+#[tokio::test]
+async fn a_question_is_in_the_chat_before_there_is_an_answer() {
+    let (server, upstreams, ada) = server().await;
+    let chat = asked(&ada).await;
+    upstreams.openai.queue(UPSTREAM, Reply::stall());
+    let mut asking = Box::pin(ada.post(CHAT, ask(&chat, "a1", "hello")));
+    tokio::select! {
+        _ = &mut asking => panic!("nothing answers"),
+        _ = upstreams.openai.wait_for(UPSTREAM) => {}
+    }
+
+    // What the store has now is what a process that is killed leaves behind.
+    let owner = ada.id.parse().unwrap();
+    let kept = ChatStore::chat(server.breezeway.store(), &owner, &chat.parse().unwrap()).await;
+
+    let messages = kept.unwrap().unwrap().body["history"]["messages"].clone();
+    let question = messages.as_object().unwrap().values().find(|message| message["role"] == "user");
+    assert_eq!(question.unwrap()["content"], "hello");
+    assert_eq!(messages["a1"]["done"], false);
+}

@@ -53,6 +53,15 @@ impl SavedChats {
         Ok(())
     }
 
+    /// Write a turn that begins, behind what waits. If that fails its question is written with its answer.
+    pub(in crate::history) async fn note(&self, turn: &Turn) {
+        self.settle().await;
+        let _writer = self.0.writer.lock().await;
+        if let Err(failure) = self.0.store.record(turn).await {
+            warn!(error = %failure, chat.id = %turn.chat, "A question could not be written into its chat yet");
+        }
+    }
+
     /// Hand a turn over to be written.
     pub(in crate::history) fn take(&self, turn: Turn, place: Place) {
         self.waiting().push_back(Waiting { turn: Arc::new(turn), attempts: 0, _place: place });

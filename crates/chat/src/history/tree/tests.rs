@@ -194,3 +194,34 @@ proptest! {
         prop_assert_ne!(parent, json!("a1"));
     }
 }
+
+#[test]
+fn a_question_that_was_written_before_makes_no_difference_to_the_end() {
+    let fresh = json!({"title": "x", "messages": []});
+    let named = json!({"user_message": {"id": "q1", "content": "hello"}, "parent_id": null});
+    for (body, more) in [
+        (fresh.clone(), json!({})),
+        (fresh, named.clone()),
+        (with_question(), json!({})),
+        (with_question(), named),
+    ] {
+        let turn = turn(ask("hello", more), "hi");
+        let begun = Turn { reply: Reply::Begun, ..turn.clone() };
+
+        let asked = written(body.clone(), &begun);
+        let answered = written(asked.clone(), &turn);
+
+        let answer = &asked["history"]["messages"]["a1"];
+        assert_eq!((&answer["content"], &answer["done"]), (&json!(""), &json!(false)), "{asked}");
+        assert_eq!(shown(&answered), shown(&written(body, &turn)));
+    }
+}
+
+#[test]
+fn an_answer_that_is_asked_for_anew_stays_until_there_is_another() {
+    let turn = turn(ask("hello", json!({})), "hi");
+    let begun = Turn { reply: Reply::Begun, ..turn.clone() };
+    let body = written(json!({}), &turn);
+
+    assert_eq!(written(body.clone(), &begun), body);
+}
