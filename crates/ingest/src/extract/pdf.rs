@@ -13,6 +13,8 @@ use unpdf::{
 
 use super::{ExtractError, Limits, Ocr, ocr::is_picture, table, text, text_limit};
 
+mod repair;
+
 /// A PDF parser.
 pub(super) trait Engine {
     /// Hand over the document's metadata, then its pages in order, until `take` breaks off.
@@ -100,7 +102,18 @@ const OUTLINES: u32 = 200;
 /// Read a PDF, and recognise the text of pages that are only pictures if `ocr` says how.
 pub(super) fn read(bytes: &[u8], limits: &Limits, ocr: Option<&Ocr>) -> Result<Document, ExtractError> {
     let engine = Unpdf { with_pictures: ocr.is_some() };
-    read_with(&engine, bytes, limits, ocr)
+    let refused = match read_with(&engine, bytes, limits, ocr) {
+        Err(refused @ (ExtractError::Damaged(_) | ExtractError::Empty)) => refused,
+        read => return read,
+    };
+    for root in [repair::Root::Found, repair::Root::Made] {
+        let Some(repaired) = repair::repaired(bytes, root, limits.expanded_bytes) else { continue };
+        if let Ok(mut document) = read_with(&engine, &repaired, limits, ocr) {
+            document.metadata.insert("repaired".to_owned(), true.into());
+            return Ok(document);
+        }
+    }
+    Err(refused)
 }
 
 fn read_with(
@@ -154,6 +167,11 @@ fn read_with(
         add_fields(&mut document, &filled);
     }
     if document.text.trim().is_empty() {
+        if document.sections.is_empty() {
+            return Err(ExtractError::Damaged(
+                "The PDF is damaged: none of its pages can be found.".to_owned(),
+            ));
+        }
         if !needs_ocr.is_empty() {
             return Err(ExtractError::NeedsOcr);
         }
@@ -162,6 +180,7 @@ fn read_with(
                 "The pages of the PDF are damaged and cannot be read.".to_owned(),
             ));
         }
+        return Err(ExtractError::Empty);
     }
     let lists = [
         ("needs_ocr", needs_ocr),

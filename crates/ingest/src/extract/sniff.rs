@@ -89,7 +89,7 @@ pub fn sniff(bytes: &[u8], hint: &Hint) -> Result<Format, ExtractError> {
         Some(Format::Mail) if mail::looks_like_one(bytes) => return Ok(Format::Mail),
         _ => {}
     }
-    if !text::is_text(bytes) {
+    if !text::is_text(bytes) || (text::has_zeros(bytes) && is_known_binary(bytes)) {
         return Err(binary(bytes));
     }
     Ok(match promised {
@@ -256,6 +256,13 @@ fn compound(bytes: &[u8]) -> Result<Format, ExtractError> {
     } else {
         Err(ExtractError::Unsupported("application/x-ole-storage".to_owned()))
     }
+}
+
+/// Whether these are the first bytes of a known format that is no text. Short ones can have few
+/// enough zeros to pass for text that is padded with them.
+fn is_known_binary(bytes: &[u8]) -> bool {
+    let known = FileFormat::from_bytes(&bytes[..bytes.len().min(1 << 20)]);
+    !matches!(known, FileFormat::ArbitraryBinaryData | FileFormat::PlainText | FileFormat::Empty)
 }
 
 /// Why bytes that are no text and none of our formats are not read.

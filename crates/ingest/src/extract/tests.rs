@@ -113,6 +113,7 @@ fn what_has_no_text_is_refused_with_its_reason() {
         read("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0"),
         Err(ExtractError::Unsupported("image/png".to_owned()))
     );
+    assert_eq!(text_of("a.txt", &b"text\0\0"[..].repeat(50)), "text".repeat(50));
     for name in ["a.txt", "a.bin", "a.pdf", "a.docx"] {
         assert!(matches!(read(name, &noise), Err(ExtractError::Damaged(_))), "{name}");
     }
@@ -140,6 +141,57 @@ fn a_pdf_has_a_section_for_each_page() {
 #[test]
 fn a_scan_is_said_to_need_ocr() {
     assert_eq!(read("scan.pdf", &pdf(&["", ""])), Err(ExtractError::NeedsOcr));
+}
+
+#[test]
+fn a_pdf_that_lost_its_end_or_its_table_is_repaired() {
+    let whole = pdf(&["Bakers start at four", "Markets close at noon"]);
+    let end = whole.windows(4).rposition(|window| window == b"xref").expect("it has a table");
+    let mut confused = whole.clone();
+    confused[end - 20..].fill(b'7');
+
+    for damaged in [&whole[..end - 20], &confused] {
+        let document = read("town.pdf", damaged).expect("its objects are there").document;
+        let pages: Vec<_> = slices(&document).into_iter().map(str::trim).collect();
+        assert_eq!(pages, ["Bakers start at four", "Markets close at noon"]);
+    }
+}
+
+#[test]
+fn objects_packed_into_streams_are_found_in_a_damaged_pdf() {
+    use std::io::Write as _;
+
+    let objects = "1 0 2 31 3 77 <</Type/Catalog/Pages 2 0 R    >><</Type/Pages/Count 1/Kids[3 0 R]            >><</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 5 0 R>>>>/Contents 6 0 R>>";
+    let first = objects.find('<').expect("an object");
+    let (one, two) =
+        (objects.find("<</Type/Pages").expect("pages"), objects.find("<</Type/Page/").expect("a page"));
+    let table = format!("1 0 2 {} 3 {} ", one - first, two - first);
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(format!("{table}{}", &objects[first..]).as_bytes()).expect("memory takes everything");
+    let packed = packed.finish().expect("memory takes everything");
+    let mut file = format!(
+        "%PDF-1.5\n4 0 obj\n<</Type/ObjStm/N 3/First {}/Filter/FlateDecode/Length {}>>stream\n",
+        table.len(),
+        packed.len()
+    )
+    .into_bytes();
+    file.extend_from_slice(&packed);
+    let text = "BT /F 12 Tf 60 760 Td (Bakers start at four) Tj ET";
+    let rest = format!(
+        "\nendstream\nendobj\n5 0 obj\n<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>\nendobj\n6 0 obj\n<</Length {}>>stream\n{text}\nendstream\nendobj\n",
+        text.len()
+    );
+    file.extend_from_slice(rest.as_bytes());
+
+    let without_catalog: Vec<u8> =
+        [&file[..9], file.windows(5).position(|it| it == b"5 0 o").map(|at| &file[at..]).expect("a font")]
+            .concat();
+    let page = b"\n7 0 obj\n<</Type /Page/MediaBox[0 0 595 842]/Resources<</Font<</F 5 0 R>>>>/Contents 6 0 R>>\nendobj\n";
+
+    let made = read("town.pdf", &[&without_catalog, &page[..]].concat()).expect("its page is there").document;
+    assert_eq!(text_of("town.pdf", &file), "Bakers start at four");
+    assert_eq!(made.text, "Bakers start at four");
+    assert_eq!(made.metadata["repaired"], true);
 }
 
 #[test]

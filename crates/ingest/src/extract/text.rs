@@ -33,7 +33,8 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     if Encoding::for_bom(sample).is_some() || utf16_without_mark(sample).is_some() {
         return true;
     }
-    let controls = sample.iter().filter(|&&byte| is_control(byte)).count();
+    let zeros = sample.iter().filter(|&&byte| byte == 0).count();
+    let controls = sample.iter().filter(|&&byte| is_control(byte)).count() - zeros;
     let is_utf8 = match std::str::from_utf8(sample) {
         Ok(_) => true,
         // The sample may end within a character.
@@ -41,8 +42,18 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     };
     // UTF-8 does not come about by chance, so stray controls in it (terminal logs, padding) are
     // borne more easily than in bytes that could be anything.
-    let most = if is_utf8 { sample.len() / 10 } else { sample.len() / 200 };
-    controls <= most
+    // Zeros are what broken programs pad text with; they are dropped.
+    if is_utf8 {
+        controls <= sample.len() / 10 && zeros <= sample.len() / 3
+    } else {
+        controls + zeros <= sample.len() / 200
+    }
+}
+
+/// Whether there are zeros in it that are not half of a character.
+pub(super) fn has_zeros(bytes: &[u8]) -> bool {
+    let sample = &bytes[..bytes.len().min(SAMPLE)];
+    sample.contains(&0) && Encoding::for_bom(sample).is_none() && utf16_without_mark(sample).is_none()
 }
 
 fn is_control(byte: u8) -> bool {
