@@ -1,3 +1,5 @@
+use breezeway::parts::ingest::{chunk::Measure, service::EngineKind};
+
 use super::*;
 
 fn settings(environment: &[(&str, &str)]) -> Settings {
