@@ -2,6 +2,7 @@
 
 mod cached;
 mod dialects;
+mod preview;
 mod tooled;
 
 use std::sync::Arc;
@@ -18,13 +19,14 @@ use tracing::debug;
 pub use self::dialects::Spoken;
 use self::dialects::{Homes, Silent};
 use crate::{
-    CacheConfig, CacheUse, ContextItem, ContextSource, Error, Freshness, Result, Source,
+    CacheConfig, CacheUse, ContextItem, ContextSource, Error, Freshness, LinkPolicy, Result, Source,
     cache::Cache,
     citation::sources_json,
     context::attached_items,
     metered::{Metered, errand},
     own::{Own, check_messages, conversation_of},
     params, prompt, queries,
+    review::Review,
     stream::AnswerStream,
     tools::{ToolLimits, ToolSource},
     variables::Variables,
@@ -49,6 +51,8 @@ pub struct ChatConfig {
     pub rag_template: String,
     /// Put the context into the system message instead of the last user message.
     pub rag_in_system: bool,
+    /// Make links to other hosts than these harmless in answers over sources; `None` leaves all.
+    pub links: Option<LinkPolicy>,
     /// When to ask for queries.
     pub query_generation: QueryGeneration,
     /// Which model to ask for queries; `None` for the one that answers.
@@ -365,19 +369,31 @@ impl ChatRouter {
         finish(route, &mut request);
         let reply = self.metered.chat(principal, route, conversation, request).await?;
         Ok(match reply {
-            ChatReply::Whole(body) => Answer::Whole(with_sources(body, sources)),
-            ChatReply::Stream(frames) => Answer::Stream(self.behind_sources(route, sources, frames)),
+            ChatReply::Whole(body) => Answer::Whole(self.with_sources(body, sources)),
+            ChatReply::Stream(frames) => {
+                let review = self.review(Some(sources));
+                Answer::Stream(self.behind_sources(route, sources, frames, review))
+            }
         })
     }
 
     /// A stream with the sources in front.
-    fn behind_sources(&self, route: &Route, sources: &[Source], frames: FrameStream) -> FrameStream {
-        let first = (!sources.is_empty()).then(|| {
-            let id = format!("chatcmpl-{}", ChatId::mint());
-            let now = self.registry.clock().now().seconds();
-            openai::sources_frame(&id, now, &route.upstream_model, &sources_json(sources))
-        });
-        Box::pin(AnswerStream::new(first, frames))
+    fn behind_sources(
+        &self,
+        route: &Route,
+        sources: &[Source],
+        frames: FrameStream,
+        review: Option<Review>,
+    ) -> FrameStream {
+        if sources.is_empty() && review.is_none() {
+            return Box::pin(AnswerStream::new(None, frames, None));
+        }
+        let id = format!("chatcmpl-{}", ChatId::mint());
+        let now = self.registry.clock().now().seconds();
+        let review = review.map(|review| review.named(&id, now, &route.upstream_model));
+        let frame = || openai::sources_frame(&id, now, &route.upstream_model, &sources_json(sources));
+        let first = (!sources.is_empty()).then(frame);
+        Box::pin(AnswerStream::new(first, frames, review))
     }
 }
 
@@ -393,10 +409,6 @@ fn finish(route: &Route, request: &mut ChatRequest) {
             options.entry("include_usage").or_insert(Value::Bool(true));
         }
     }
-}
-
-fn with_sources(body: Bytes, sources: &[Source]) -> Bytes {
-    if sources.is_empty() { body } else { openai::with_sources(body, &sources_json(sources)) }
 }
 
 /// The items of the request and of the model's custom layer.

@@ -12,7 +12,7 @@ use breezeway_chat::{Answer, Error, responses::StoredResponses};
 use breezeway_core::{Principal, ResponseId, StoreError};
 use breezeway_registry::FrameStream;
 use breezeway_wire::{
-    Translate,
+    Frame, Translate,
     responses::{self, Envelope, InvalidResponse, ResponseTranslator},
 };
 use bytes::Bytes;
@@ -23,13 +23,17 @@ use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::openai::passed_on;
+use super::{openai::passed_on, vector_stores::tool_items};
 use crate::{
     error::{ApiError, ApiResult},
     extract::{JsonObject, Path, Verified},
     sse,
     state::ApiState,
 };
+
+mod searched;
+
+use self::searched::FileSearch;
 
 /// The routes whose failures have the older shape.
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
@@ -153,8 +157,12 @@ pub(super) async fn respond(
         Some(id) => state.responses.find(&principal, id).await?,
         None => None,
     };
+    // The library is ours, whoever has the model.
+    let searched = body.get("tools").and_then(tool_items);
     if history.is_none() {
-        if let Some(reply) = state.chat.speak_natively(&principal, "responses", &body).await? {
+        if searched.is_none()
+            && let Some(reply) = state.chat.speak_natively(&principal, "responses", &body).await?
+        {
             return Ok(passed_on(reply, responses::error_event));
         }
         if let Some(id) = previous {
@@ -170,7 +178,13 @@ pub(super) async fn respond(
     let id = format!("resp_{}", Uuid::new_v4().simple());
     let envelope = Envelope::new(id.as_str(), state.registry.clock().now().seconds(), &body);
     let input = responses::input_items(&body)?;
-    let chat = responses::chat_request(body, &items)?;
+    let include = body.get("include").cloned().unwrap_or_default();
+    let mut chat = responses::chat_request(body, &items)?;
+    let mut search = None;
+    if let Some(files) = searched {
+        search = Some(FileSearch::new(&include, chat.last_user_text().unwrap_or_default()));
+        chat.as_map_mut().insert("files".into(), files.into());
+    }
     items.extend(input);
     let kept =
         keeps.then(|| Kept { responses: state.responses.clone(), principal: principal.clone(), items });
@@ -181,6 +195,10 @@ pub(super) async fn respond(
                 let text = "The upstream's answer is no chat completion.";
                 return Err(ApiError::new(StatusCode::BAD_GATEWAY, text).into());
             };
+            if let Some(search) = &mut search {
+                search.found(completion.get("sources").unwrap_or(&Value::Null));
+                search.amend(&mut response);
+            }
             if let Some(kept) = kept
                 && !kept.keep(&response).await
             {
@@ -188,7 +206,7 @@ pub(super) async fn respond(
             }
             Ok(JsonAnswer(response).into_response())
         }
-        Answer::Stream(frames) => Ok(sse::events(events(frames, ResponseTranslator::new(envelope), kept))),
+        Answer::Stream(frames) => Ok(sse::events(events(frames, ResponseTranslator::new(envelope), kept, search))),
     }
 }
 
@@ -221,12 +239,18 @@ fn events(
     frames: FrameStream,
     translator: ResponseTranslator,
     kept: Option<Kept>,
+    search: Option<FileSearch>,
 ) -> impl Stream<Item = Bytes> + Send {
-    stream::unfold(Some((frames, translator, kept)), |state| async move {
-        let (mut frames, mut translator, mut kept) = state?;
+    stream::unfold(Some((frames, translator, kept, search)), |state| async move {
+        let (mut frames, mut translator, mut kept, mut search) = state?;
         loop {
-            let (events, goes_on) = match frames.next().await {
-                Some(Ok(frame)) => (translator.push(&frame), true),
+            let (mut events, goes_on) = match frames.next().await {
+                Some(Ok(frame)) => {
+                    if let Some(search) = &mut search {
+                        note_sources(search, &frame);
+                    }
+                    (translator.push(&frame), true)
+                }
                 Some(Err(error)) => {
                     warn!(%error, "A stream broke off");
                     (translator.fail(&error.to_string()), false)
@@ -236,14 +260,34 @@ fn events(
             if let Some(response) = translator.finished()
                 && let Some(kept) = kept.take()
             {
-                kept.keep(response).await;
+                let mut response = response.clone();
+                if let Some(search) = &search {
+                    search.amend(&mut response);
+                }
+                kept.keep(&response).await;
+            }
+            if let Some(search) = &mut search {
+                events = search.frames(events);
             }
             let bytes: Bytes = sse::joined(&events);
             if !bytes.is_empty() || !goes_on {
-                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator, kept))));
+                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator, kept, search))));
             }
         }
     })
+}
+
+/// How the frame is told that carries the sources.
+const SOURCES: &[u8] = b"\"sources\"";
+
+/// Sources come in one of the first frames.
+fn note_sources(search: &mut FileSearch, frame: &Frame) {
+    if search.is_open()
+        && frame.data.windows(SOURCES.len()).any(|part| part == SOURCES)
+        && let Ok(event) = serde_json::from_slice::<Value>(&frame.data)
+    {
+        search.found(&event["sources"]);
+    }
 }
 
 fn no_response(id: &str) -> ApiError {
