@@ -59,8 +59,8 @@ async fn the_tokens_of_a_text_of_any_length_are_told() {
     let ends = model.token_ends(&text).expect("a tokenizer");
 
     let first: Vec<&str> = ends.iter().take(5).map(|&end| &text[..end]).collect();
-    assert_eq!(first, ["Tram", "Trams", "Trams,", "Trams, naïve", "Trams, naïve ones"]);
-    assert_eq!(ends.len(), 6 * 400);
+    assert_eq!(first, ["Trams", "Trams,", "Trams, naïve", "Trams, naïve ones", "Trams, naïve ones."]);
+    assert_eq!(ends.len(), 5 * 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
