@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod crash;
+mod eval;
 mod layers;
 mod openapi;
 mod tidy;
@@ -35,6 +36,7 @@ enum Command {
     Tidy(tidy::Args),
     Openapi(openapi::Args),
     Bench(bench::Args),
+    Eval(eval::Args),
     Crash(crash::Args),
 }
 
@@ -58,6 +60,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy(args) => args.run(&sh),
         Command::Openapi(args) => args.run(&sh),
         Command::Bench(args) => args.run(&sh),
+        Command::Eval(args) => args.run(&sh),
         Command::Crash(args) => args.run(&sh),
     }
 }

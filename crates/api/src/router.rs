@@ -67,9 +67,8 @@ fn routes(max_body_bytes: usize) -> OpenApiRouter<ApiState> {
     // An upload is streamed and has a limit of its own, in the library; every other body is read
     // whole, so the limit is a limit on memory. The full one is for routes that carry conversations,
     // texts and pictures; a form is small, and the first of them are open to strangers.
-    let uploads = routes::files::upload_router()
-        .merge(routes::v1::upload_router())
-        .layer(DefaultBodyLimit::disable());
+    let uploads =
+        routes::files::upload_router().merge(routes::v1::upload_router()).layer(DefaultBodyLimit::disable());
     let forms = OpenApiRouter::new()
         .merge(routes::health::router())
         .merge(routes::auths::router())

@@ -26,7 +26,10 @@ use tokio::sync::Mutex;
 use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
-    glue::{Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, Shed, Shelf, Survey, Tuner, Workshop, connector, own_model},
+    glue::{
+        Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, RemoteReranker, Shed, Shelf, Survey,
+        Tuner, Workshop, connector, own_model,
+    },
     lanes::Lanes,
 };
 
@@ -209,6 +212,10 @@ impl Builder {
             ..RetrieverConfig::default()
         };
         let retriever = Retriever::open(retriever_config, chunks, model, lanes.search.clone()).await?;
+        if let Some(reranker) = &config.reranker {
+            let reranker = RemoteReranker::new(reranker, client.clone()).map_err(Error::Reranker)?;
+            retriever.set_reranker(Some(Arc::new(reranker)));
+        }
         let embedder = Arc::new(Embedder {
             own: Live::new(own),
             now: Live::new(embedding),
@@ -382,5 +389,6 @@ pub(crate) fn retrieval_settings(config: &Config) -> RetrievalSettings {
         library: config.library.clone(),
         unlimited_upload_bytes: UNLIMITED_UPLOAD_BYTES,
         bypass: config.bypass_embedding,
+        reranker: config.reranker.as_ref().map(|it| (it.url.clone(), it.model.clone())),
     }
 }

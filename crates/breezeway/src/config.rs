@@ -7,7 +7,12 @@ use breezeway_auth::{AuthConfig, AuthSettings, ExternalPolicy, PasswordParams};
 use breezeway_chat::{CacheConfig, ChatConfig, QueryGeneration, ToolLimits};
 use breezeway_core::{ModelId, Secret};
 use breezeway_embedding::EmbeddingModel;
-use breezeway_ingest::{Extraction, chunk::ChunkPlan, extract::{Limits, Ocr}, service::EngineConfig};
+use breezeway_ingest::{
+    Extraction,
+    chunk::ChunkPlan,
+    extract::{Limits, Ocr},
+    service::EngineConfig,
+};
 use breezeway_knowledge::LibraryConfig;
 use breezeway_middleware::MiddlewareConfig;
 use breezeway_oidc::OidcConfig;
@@ -16,7 +21,7 @@ use breezeway_tools::ToolServer;
 use breezeway_upstream::{ClientConfig, EmbedderConfig, WebConfig};
 use breezeway_usage::{PriceTable, UsageConfig};
 
-use crate::{LaneSizes, LocalModelConfig, Waits};
+use crate::{LaneSizes, LocalModelConfig, RerankerConfig, Waits};
 
 /// What the local model is called.
 pub(crate) const LOCAL_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
@@ -34,6 +39,8 @@ pub struct Config {
     pub connections: Vec<Connection>,
     /// How long upstreams may take.
     pub waits: Waits,
+    /// What looks at the best passages again, if anything does.
+    pub reranker: Option<RerankerConfig>,
     /// Whether what admins change at run time wins over this configuration at the next start.
     pub persistent: bool,
     /// For how many days the audit log is kept; `None` for ever.
@@ -180,6 +187,7 @@ impl Config {
             },
             connections: Vec::new(),
             waits: Waits::default(),
+            reranker: None,
             persistent: true,
             audit_days: None,
             usage_days: None,

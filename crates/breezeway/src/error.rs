@@ -30,6 +30,9 @@ pub enum Error {
     /// A setting of what stands in front of the API makes no sense.
     #[error("the HTTP settings cannot be used")]
     Middleware(#[from] breezeway_middleware::InvalidConfig),
+    /// The reranker cannot be used as configured.
+    #[error("the reranker cannot be used: {0}")]
+    Reranker(String),
     /// The provider that people sign in through cannot be used as configured.
     #[error("the sign-in provider cannot be used")]
     SignOn(#[from] breezeway_oidc::InvalidConfig),

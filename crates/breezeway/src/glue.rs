@@ -7,13 +7,14 @@ mod embedding;
 mod health;
 mod onlooker;
 mod readers;
+mod reranker;
 mod shelf;
 mod survey;
 mod tools;
 mod tuning;
 mod web;
 
-pub use self::connections::Waits;
+pub use self::{connections::Waits, reranker::RerankerConfig};
 pub(crate) use self::{
     connections::{Keeper, connector},
     context::RagContext,
@@ -21,6 +22,7 @@ pub(crate) use self::{
     embedding::{Embedder, Workshop, own_model},
     health::Pulse,
     onlooker::Onlooker,
+    reranker::RemoteReranker,
     shelf::Shelf,
     survey::Survey,
     tools::Shed,

@@ -39,6 +39,8 @@ const BATCH: usize = 64;
 pub struct JudgedCollection {
     /// Ids and texts of its documents.
     pub documents: Vec<(String, String)>,
+    /// Titles by document, where there are any. They are the first line of its text as well.
+    pub titles: HashMap<String, String>,
     /// Ids and texts of its questions.
     pub questions: Vec<(String, String)>,
     /// Grades by question and document.
@@ -57,7 +59,7 @@ impl JudgedCollection {
         subset: Option<&str>,
     ) -> Result<Self, serde_json::Error> {
         let wanted: Option<HashSet<&str>> = subset.map(|lines| lines.lines().map(str::trim).collect());
-        let mut documents = rows(corpus)?;
+        let (mut documents, titles) = rows(corpus)?;
         documents.retain(|(id, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(id.as_str())));
         let mut judged: HashMap<String, Judged<String>> = HashMap::new();
         for line in grades.lines() {
@@ -69,7 +71,7 @@ impl JudgedCollection {
                 judged.entry(question.to_owned()).or_default().insert(document.to_owned(), grade);
             }
         }
-        Ok(Self { documents, questions: rows(queries)?, judged })
+        Ok(Self { documents, titles, questions: rows(queries)?.0, judged })
     }
 
     /// Every text that needs a vector.
@@ -79,20 +81,23 @@ impl JudgedCollection {
     }
 }
 
-fn rows(lines: &str) -> Result<Vec<(String, String)>, serde_json::Error> {
-    lines
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            let row: serde_json::Value = serde_json::from_str(line)?;
-            let text = |name: &str| row[name].as_str().unwrap_or_default();
-            let whole = match text("title") {
-                "" => text("text").to_owned(),
-                title => format!("{title}\n{}", text("text")),
-            };
-            Ok((text("id").to_owned(), whole))
-        })
-        .collect()
+/// Ids and texts in order, and titles by id.
+type Rows = (Vec<(String, String)>, HashMap<String, String>);
+
+fn rows(lines: &str) -> Result<Rows, serde_json::Error> {
+    let (mut texts, mut titles) = (Vec::new(), HashMap::new());
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let row: serde_json::Value = serde_json::from_str(line)?;
+        let said = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let (id, title, text) = (said("id"), said("title"), said("text"));
+        if title.is_empty() {
+            texts.push((id, text));
+        } else {
+            texts.push((id.clone(), format!("{title}\n{text}")));
+            titles.insert(id, title);
+        }
+    }
+    Ok((texts, titles))
 }
 
 /// How to search.
@@ -161,10 +166,11 @@ async fn fill(
             None => vec![None; texts.len()],
         };
         let fingerprint = model.map(EmbeddingModel::fingerprint);
-        for (at, (text, vector)) in texts.into_iter().zip(vectors).enumerate() {
+        for (at, ((name, text), vector)) in documents.iter().zip(vectors).enumerate() {
             // Numbered, so that the order of files is that of the corpus.
             let id: FileId = format!("{:08}", batch * BATCH + at).parse()?;
-            commit(store, &id, text, fingerprint.cloned().zip(vector)).await?;
+            let title = collection.titles.get(name).cloned();
+            commit(store, &id, (text, title), fingerprint.cloned().zip(vector)).await?;
             files.push(id);
         }
     }
@@ -175,7 +181,7 @@ async fn fill(
 async fn commit(
     store: &MemoryLibrary,
     id: &FileId,
-    text: &str,
+    (text, title): (&str, Option<String>),
     vector: Option<(Fingerprint, Vector)>,
 ) -> Result<(), Failure> {
     let now = UnixTime::default();
@@ -192,8 +198,14 @@ async fn commit(
     store.insert_file(file, None, now).await?;
     let claim = store.claim_pending(now, Duration::from_secs(60)).await?.ok_or("no file is pending")?;
     let hash = ChunkHash::of(text);
-    let chunk =
-        NewChunk { text: text.to_owned(), start: 0, end: text.len(), page: None, headings: Vec::new(), hash };
+    let chunk = NewChunk {
+        text: text.to_owned(),
+        start: 0,
+        end: text.len(),
+        page: None,
+        headings: title.into_iter().collect(),
+        hash,
+    };
     let commit = FileCommit {
         file: claim.file.id,
         attempt: claim.attempt,

@@ -38,7 +38,7 @@ pub use self::{
     builder::{Builder, private_folder},
     config::{ApiSettings, Config, Embedding, SignOnConfig},
     error::{Error, Result},
-    glue::Waits,
+    glue::{RerankerConfig, Waits},
     lanes::LaneSizes,
     local_model::{LocalModelConfig, fetch_local_model},
     service::Breezeway,

@@ -45,9 +45,9 @@ fn context_of(sources: &[Source]) -> String {
 
 /// How many ids the sources have.
 pub(crate) fn ids_of(sources: &[Source]) -> usize {
-    let identities = sources.iter().flat_map(|source| {
-        source.passages.iter().map(move |passage| identity(source, passage))
-    });
+    let identities = sources
+        .iter()
+        .flat_map(|source| source.passages.iter().map(move |passage| identity(source, passage)));
     identities.collect::<std::collections::HashSet<_>>().len()
 }
 

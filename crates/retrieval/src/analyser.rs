@@ -22,8 +22,8 @@ use unicode_segmentation::UnicodeSegmentation;
 pub(crate) use self::fold::is_latin;
 use self::fold::{folded, stemmed};
 
-/// Changes whenever the terms of some text change.
-pub(crate) const VERSION: u32 = 1;
+/// Changes whenever the terms of some text change, or which text of a chunk is searched.
+pub(crate) const VERSION: u32 = 2;
 
 /// The name under which the index knows the analyser.
 pub(crate) const NAME: &str = "universal";

@@ -206,7 +206,9 @@ pub(super) async fn respond(
             }
             Ok(JsonAnswer(response).into_response())
         }
-        Answer::Stream(frames) => Ok(sse::events(events(frames, ResponseTranslator::new(envelope), kept, search))),
+        Answer::Stream(frames) => {
+            Ok(sse::events(events(frames, ResponseTranslator::new(envelope), kept, search)))
+        }
     }
 }
 
@@ -271,7 +273,8 @@ fn events(
             }
             let bytes: Bytes = sse::joined(&events);
             if !bytes.is_empty() || !goes_on {
-                return (!bytes.is_empty()).then(|| (bytes, goes_on.then_some((frames, translator, kept, search))));
+                return (!bytes.is_empty())
+                    .then(|| (bytes, goes_on.then_some((frames, translator, kept, search))));
             }
         }
     })

@@ -63,6 +63,8 @@ pub struct RetrievalSettings {
     pub unlimited_upload_bytes: u64,
     /// Nothing is embedded, and whole texts are used. Set at the start only.
     pub bypass: bool,
+    /// Address and model of the reranker, if there is one. Set at the start only.
+    pub reranker: Option<(String, String)>,
 }
 
 /// The embedding model in use, as the admin routes show it.

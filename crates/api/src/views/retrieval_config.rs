@@ -44,13 +44,14 @@ const MEGABYTE: u64 = 1 << 20;
 
 /// Settings that have one value here, and that value.
 fn fixed(settings: &RetrievalSettings) -> [(&'static str, Value); 21] {
+    let (url, model) = settings.reranker.as_ref().map_or(("", ""), |(url, model)| (url, model));
     [
         ("BYPASS_EMBEDDING_AND_RETRIEVAL", settings.bypass.into()),
         ("ENABLE_RAG_HYBRID_SEARCH_ENRICHED_TEXTS", false.into()),
         ("TOP_K_RERANKER", 3.into()),
-        ("RAG_RERANKING_ENGINE", "".into()),
-        ("RAG_RERANKING_MODEL", "".into()),
-        ("RAG_EXTERNAL_RERANKER_URL", "".into()),
+        ("RAG_RERANKING_ENGINE", if url.is_empty() { "" } else { "external" }.into()),
+        ("RAG_RERANKING_MODEL", model.into()),
+        ("RAG_EXTERNAL_RERANKER_URL", url.into()),
         ("RAG_EXTERNAL_RERANKER_API_KEY", "".into()),
         ("PDF_LOADER_MODE", "page".into()),
         ("EXTERNAL_DOCUMENT_LOADER_API_KEY", "".into()),
@@ -190,7 +191,13 @@ fn unchanged(settings: &RetrievalSettings, name: &str, value: &Value) -> Result<
         return Ok(());
     }
     Err(SettingRefusal::Value(match name {
-        "BYPASS_EMBEDDING_AND_RETRIEVAL" | "DOCLING_API_KEY" | "EXTERNAL_DOCUMENT_LOADER_API_KEY" => {
+        "BYPASS_EMBEDDING_AND_RETRIEVAL"
+        | "DOCLING_API_KEY"
+        | "EXTERNAL_DOCUMENT_LOADER_API_KEY"
+        | "RAG_RERANKING_ENGINE"
+        | "RAG_RERANKING_MODEL"
+        | "RAG_EXTERNAL_RERANKER_URL"
+        | "RAG_EXTERNAL_RERANKER_API_KEY" => {
             format!("`{name}` is set when the server starts.")
         }
         _ => format!("`{name}` cannot be changed: this server has no such feature."),
@@ -301,6 +308,7 @@ mod tests {
             library: LibraryConfig { max_upload_bytes: 4 << 30, allowed_extensions: Vec::new() },
             unlimited_upload_bytes: 4 << 30,
             bypass: false,
+            reranker: None,
         }
     }
 

@@ -194,3 +194,38 @@ async fn text_that_commands_a_model_is_flagged() {
         assert_eq!(is_flagged, passage["metadata"]["name"] == "a.txt");
     }
 }
+
+#[tokio::test]
+async fn a_reranker_behind_an_address_is_asked_and_may_fail() {
+    let upstreams = crate::harness::Upstreams::start().await;
+    let url = format!("{}/rerank", upstreams.openai.openai_url());
+    let mut server = TestServer::with(|config| {
+        config.reranker =
+            Some(breezeway::RerankerConfig { url, key: Some("secret".into()), model: "ranks".into() });
+    })
+    .await;
+    server.run();
+    let ada = server.sign_up("ada").await;
+    shelve(&ada, "a.txt", "trams trams trams").await;
+    shelve(&ada, "b.txt", "trams and boats and a very long list of many other things").await;
+    let plain = search(&ada, json!({"query": "trams", "rerank": false})).await;
+    assert_eq!((names(&plain), &plain["rerank"]), (vec!["a.txt", "b.txt"], &Value::Null));
+    let results = json!([{"index": 0, "relevance_score": 0.1}, {"index": 1, "relevance_score": 0.9}]);
+    upstreams.openai.queue("/v1/rerank", Reply::json(200, &json!({"results": results})));
+
+    let reranked = search(&ada, json!({"query": "trams"})).await;
+    let asked = upstreams.openai.last_at("/v1/rerank").json();
+    upstreams.openai.queue("/v1/rerank", Reply::json(500, &json!({"error": "trams trams trams"})));
+    let fallen = search(&ada, json!({"query": "trams"})).await;
+
+    assert_eq!((names(&reranked), &reranked["rerank"]["status"]), (vec!["b.txt", "a.txt"], &json!("done")));
+    assert_eq!(
+        (&asked["query"], &asked["model"], &asked["top_n"]),
+        (&json!("trams"), &json!("ranks"), &json!(2))
+    );
+    assert_eq!(names(&fallen), ["a.txt", "b.txt"]);
+    assert_eq!(
+        fallen["rerank"],
+        json!({"status": "fell_back", "why": "the reranker answered with status 500"})
+    );
+}

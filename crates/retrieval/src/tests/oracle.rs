@@ -8,7 +8,9 @@ use breezeway_knowledge::{ChunkId, ChunkRange, ChunkStore, StoredChunk};
 use proptest::prelude::*;
 
 use super::in_folder;
-use crate::{Leg, Question, RetrieverConfig, analyser::terms, lexical::Statistics, testing::*, vector::score};
+use crate::{
+    Leg, Question, RetrieverConfig, analyser::terms, lexical::Statistics, testing::*, vector::score,
+};
 
 const FILES: [&str; 4] = ["a", "b", "c", "d"];
 const WORDS: [&str; 9] = ["whale", "zebra", "tale", "sea", "the", "gateway", "鲸鱼", "running", "model42"];
@@ -85,8 +87,7 @@ async fn expected(shelf: &Shelf, asked: &Question, config: &RetrieverConfig) -> 
         .await
         .expect("the model never fails")
         .remove(0);
-    let cosine =
-        |chunk: &StoredChunk| chunk.vector.as_ref().map(|own| score(&vector, own));
+    let cosine = |chunk: &StoredChunk| chunk.vector.as_ref().map(|own| score(&vector, own));
     let allowed: Vec<_> = chunks.iter().filter(|chunk| asked.files.contains(&chunk.file)).collect();
     let best = |score: &dyn Fn(&StoredChunk) -> Option<f32>| -> Vec<&StoredChunk> {
         let mut scored: Vec<_> = allowed.iter().filter_map(|chunk| Some((score(chunk)?, *chunk))).collect();

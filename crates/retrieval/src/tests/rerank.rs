@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    CutReason, Question, RerankConfig, RerankError, Reranked, Reranker, Retriever, RetrieverConfig, testing::*,
+    CutReason, Question, RerankConfig, RerankError, Reranked, Reranker, Retriever, RetrieverConfig,
+    testing::*,
 };
 
 /// Prefers passages by how late their text comes in the alphabet, fails or hangs.
@@ -24,9 +25,7 @@ impl Reranker for Scripted {
 
     async fn rerank(&self, _question: &str, passages: &[&str]) -> Result<Vec<f32>, RerankError> {
         match self {
-            Self::LastFirst => {
-                Ok(passages.iter().map(|text| f32::from(text.as_bytes()[0]) * 10.0).collect())
-            }
+            Self::LastFirst => Ok(passages.iter().map(|text| f32::from(text.as_bytes()[0]) * 10.0).collect()),
             Self::Fails => Err(RerankError("the service is down".into())),
             Self::Hangs => std::future::pending().await,
             Self::Short => Ok(vec![1.0]),
