@@ -21,8 +21,9 @@ pub use self::{
     routes::{configs::connection, health::COMPATIBLE_VERSION},
     search::SearchOptions,
     state::{
-        ApiConfig, ApiParts, Checkup, Findings, ApiState, Connections, EmbeddingChange, EmbeddingView, Health, OwnEmbedding,
-        RagConfig, RetrievalSettings, SignOn, ToolKeeper, ToolKeeperError, Tuning, TuningError, Web, WebPage,
+        ApiConfig, ApiParts, ApiState, Checkup, Connections, EmbeddingChange, EmbeddingView, Findings,
+        Health, OwnEmbedding, RagConfig, RetrievalSettings, SignOn, ToolKeeper, ToolKeeperError, Tuning,
+        TuningError, Web, WebPage,
     },
     views::{
         passages::metadata as passage_metadata,

@@ -27,8 +27,8 @@ use crate::{
     Breezeway, Config, Embedding, Error, Result, SignOnConfig,
     config::UNLIMITED_UPLOAD_BYTES,
     glue::{
-        Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, RemoteReranker, Shed, Shelf, Survey,
-        Tuner, Workshop, connector, own_model,
+        Embedder, Keeper, Onlooker, Pages, Pulse, RagContext, RemoteReranker, Shed, Shelf, Survey, Tuner,
+        Workshop, connector, own_model,
     },
     lanes::Lanes,
 };
@@ -288,8 +288,8 @@ impl Builder {
             responses: responses.clone(),
             saved: saved.clone(),
         });
-        let state = ApiParts {
         let survey = Survey { store: store.clone(), library: library.clone(), retriever: retriever.clone() };
+        let state = ApiParts {
             auth: auth.clone(),
             departures: departures.clone(),
             audit: audit.clone(),
@@ -307,16 +307,16 @@ impl Builder {
             responses,
             vectors: embedder.clone(),
             web: Arc::new(Pages(WebClient::new(config.web.clone()))),
-            health: Arc::new(health),
             checkup: Arc::new(survey.clone()),
+            health: Arc::new(health),
             sign_on,
             config: Arc::new(api_config(&config)?),
         };
         Ok(Breezeway::join(crate::service::Parts {
             config,
             store,
-            auth,
             survey,
+            auth,
             audit,
             meter,
             registry,

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, RwLock};
 
 use self::rights::narrowed_to;
 use crate::{
-    Bells, BlobHash, BlobStore, BlobStream, Document, Error, File, FileQuery, FileState,
-    LibraryStore, NewFile, Page, Result, name,
+    Bells, BlobHash, BlobStore, BlobStream, Document, Error, File, FileQuery, FileState, LibraryStore,
+    NewFile, Page, Result, name,
 };
 
 mod blobs;

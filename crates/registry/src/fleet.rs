@@ -21,12 +21,6 @@ mod tries;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use breezeway_core::Clock;
-use breezeway_wire::ChatRequest;
-use bytes::Bytes;
-use futures_util::StreamExt;
-use serde_json::{Map, Value};
 use self::{
     ask::{Ask, Got, copy_or_take},
     breaker::{Pass, Readiness},
@@ -47,6 +41,12 @@ pub use self::{
 };
 pub(crate) use self::{line::Line, retry::may_repeat};
 use crate::{CatalogEntry, ChatReply, Connection, ConnectionKind, Upstream, UpstreamError, UpstreamReply};
+use async_trait::async_trait;
+use breezeway_core::Clock;
+use breezeway_wire::ChatRequest;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
 
 /// After this time it is worth asking a full connection again.
 const BUSY_FOR: Duration = Duration::from_secs(1);

@@ -57,7 +57,7 @@ pub struct Route {
     /// How to ask: a fleet, which chooses a connection, names the model as it is called there, and goes
     /// on to the next if one fails before its first byte. `chat_for` and its like say who answered.
     pub upstream: Arc<dyn Upstream>,
-    /// The fleet of the model, for those who send bytes themselves: [`Fleet::lease`].
+    /// The fleet of the model, for those who send bytes themselves: [`Fleet::call`].
     pub fleet: Arc<Fleet>,
     /// What `connection` calls the model.
     pub upstream_model: String,

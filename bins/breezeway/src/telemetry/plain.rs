@@ -74,6 +74,7 @@ const TO_THE_SECOND: usize = 19;
 
 /// Write the time as the library does, to the microsecond in UTC. What does not change within a second
 /// is kept: working out the date takes longer than writing the rest of a line.
+#[expect(clippy::disallowed_methods, reason = "lines bear the time at which they are written")]
 fn now(writer: &mut Writer<'_>) -> fmt::Result {
     thread_local! {
         static KEPT: Cell<(u64, [u8; TO_THE_SECOND])> = const { Cell::new((u64::MAX, [0; TO_THE_SECOND])) };

@@ -22,8 +22,8 @@ use crate::{
 };
 
 mod explain;
-mod passages_of;
 mod fsck;
+mod passages_of;
 mod process;
 mod settings;
 mod web;

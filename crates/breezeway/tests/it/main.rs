@@ -1,7 +1,7 @@
 //! The HTTP API as its clients see it: the whole gateway, asked without a socket.
 
-mod asking;
 mod anthropic;
+mod asking;
 mod audit;
 mod auths;
 mod cache;

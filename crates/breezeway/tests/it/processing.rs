@@ -80,7 +80,8 @@ async fn the_status_says_how_far_a_file_is() {
     .await;
     model.lets.add_permits(100);
 
-    let expected = json!({"status": "processing", "stage": "embedding", "chunks_done": 0, "chunks_total": 40});
+    let expected =
+        json!({"status": "processing", "stage": "embedding", "chunks_done": 0, "chunks_total": 40});
     assert_eq!(begun, expected);
     assert!(half["chunks_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{half}");
     assert!(half["seconds_left"].is_u64(), "{half}");
@@ -149,7 +150,8 @@ async fn a_file_can_be_stopped_and_taken_up_again() {
 #[tokio::test]
 async fn others_can_neither_stop_a_file_nor_see_that_there_is_one() {
     let server = TestServer::start().await;
-    let (_, ada, eve) = (server.sign_up("root").await, server.sign_up("ada").await, server.sign_up("eve").await);
+    let (_, ada, eve) =
+        (server.sign_up("root").await, server.sign_up("ada").await, server.sign_up("eve").await);
     let file = upload(&ada, "a.txt", "words").await;
 
     for action in ["/cancel", "/retry", ""] {

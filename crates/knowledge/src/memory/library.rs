@@ -111,9 +111,8 @@ impl LibraryStore for MemoryLibrary {
 
     async fn cancel_file(&self, id: &FileId, now: UnixTime) -> Result<Option<File>, StoreError> {
         let mut state = self.state();
-        let waits = |row: &&mut super::FileRow| {
-            matches!(row.file.state, FileState::Pending | FileState::Processing)
-        };
+        let waits =
+            |row: &&mut super::FileRow| matches!(row.file.state, FileState::Pending | FileState::Processing);
         let Some(row) = state.files.get_mut(id).filter(waits) else { return Ok(None) };
         row.file.state = FileState::Cancelled;
         row.file.updated_at = now;

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use breezeway_core::{AccessGrant, Clock, Credential, Grants, Principal, Role, UnixTime, UserId};
 use breezeway_ollama::{OllamaUpstream, Passthrough, PassthroughConfig};
-use breezeway_registry::{Alias, Connection, MemoryModels, ModelStore, Overlay, Registry, RegistryConfig, Upstream};
+use breezeway_registry::{
+    Alias, Connection, MemoryModels, ModelStore, Overlay, Registry, RegistryConfig, Upstream,
+};
 use breezeway_testkit::{Client, ScriptedUpstream};
 use breezeway_upstream::HttpClient;
 use breezeway_usage::{MemoryLedger, Meter, PriceTable, UsageConfig};

@@ -22,6 +22,9 @@ use crate::top::{Scored, Top};
 /// The largest fixed-point number, so that both halves fit a byte: 127 · 256 + 127 is above it.
 const LARGEST: f32 = 32_511.0;
 
+/// How much the rounding of the floats of a rough score can change it, and more.
+const ROUNDING: f32 = 1e-5;
+
 /// Vectors in blocks, one for each piece of a commit, so that the rows of a file lie together: a
 /// search in a few files touches only their memory, and a deleted file gives its memory back.
 #[derive(Default)]
@@ -124,8 +127,7 @@ impl Block {
     /// The score of one row from its high halves, and how far it may be off.
     fn rough(&self, query: &Query<'_>, at: usize, dot: i32) -> (f32, f32) {
         let score = dot as f32 * 256.0 * self.units[at] * query.unit;
-        // A little for the rounding of these very floats.
-        (score, self.slack[at] + query.slack + 1e-5)
+        (score, self.slack[at] + query.slack + ROUNDING)
     }
 }
 
@@ -140,23 +142,40 @@ struct Open<'a> {
 struct Gathered<'a> {
     /// The best lower ends; the worst of them is what a row has to reach.
     lower: Top,
+    /// That worst one, at hand for the rows that are out, which nearly all are.
+    reach: f32,
     open: Vec<Open<'a>>,
 }
 
 impl<'a> Gathered<'a> {
+    fn new(limit: usize) -> Self {
+        Self { lower: Top::new(limit), reach: f32::NEG_INFINITY, open: Vec::new() }
+    }
+
+    /// Offer all rows of a block that `wanted` picks.
+    fn offer_all(&mut self, query: &Query<'_>, block: &'a Block, dots: &[i32], wanted: impl Fn(u32) -> bool) {
+        let known = block.units.iter().zip(&block.slack);
+        for (at, (&dot, (&unit, &slack))) in dots.iter().zip(known).enumerate() {
+            let upper = dot as f32 * 256.0 * unit * query.unit + slack + query.slack + ROUNDING;
+            if upper >= self.reach && wanted(block.chunks[at]) {
+                self.offer(query, block, at, dot);
+            }
+        }
+    }
+
     fn offer(&mut self, query: &Query<'_>, block: &'a Block, at: usize, dot: i32) {
         let (score, off) = block.rough(query, at, dot);
         let chunk = block.chunks[at];
         if self.lower.wants(Scored { chunk, score: score + off }) {
             self.lower.offer(Scored { chunk, score: score - off });
+            self.reach = self.lower.worst().unwrap_or(f32::NEG_INFINITY);
             self.open.push(Open { block, at, upper: score + off });
         }
     }
 
     fn settle(self, query: &[f32], limit: usize) -> Vec<Scored> {
-        let reach = self.lower.worst().unwrap_or(f32::MIN);
         let mut top = Top::new(limit);
-        for open in self.open.iter().filter(|open| open.upper >= reach) {
+        for open in self.open.iter().filter(|open| open.upper >= self.reach) {
             let score = open.block.exact(query, open.at);
             top.offer(Scored { chunk: open.block.chunks[open.at], score });
         }
@@ -219,7 +238,7 @@ impl VectorIndex for FixedVectors {
             return Vec::new();
         }
         let query = Query::new(query.as_slice());
-        let mut gathered = Gathered { lower: Top::new(limit), open: Vec::new() };
+        let mut gathered = Gathered::new(limit);
         let mut scores = Vec::new();
         let mut next = allowed.min();
         while let Some(chunk) = next {
@@ -234,11 +253,7 @@ impl VectorIndex for FixedVectors {
                 // Most of it is wanted, or all: read it through.
                 dots::all(&query.fixed, &block.high, &mut scores);
                 let is_whole = allowed.contains_range(chunk..=block.last()) && block.first() == Some(chunk);
-                for (at, &dot) in scores.iter().enumerate() {
-                    if is_whole || allowed.contains(block.chunks[at]) {
-                        gathered.offer(&query, block, at, dot);
-                    }
-                }
+                gathered.offer_all(&query, block, &scores, |chunk| is_whole || allowed.contains(chunk));
             } else {
                 let width = block.width();
                 let mut from = 0;

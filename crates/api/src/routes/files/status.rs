@@ -164,10 +164,7 @@ fn events(state: ApiState, principal: Principal, id: FileId) -> impl stream::Str
         loop {
             let (answer, ends) = watch.look().await?;
             let ends = ends || Instant::now() >= watch.deadline;
-            let due = watch
-                .last
-                .as_ref()
-                .is_none_or(|(last, at)| *last != answer || at.elapsed() >= SILENCE);
+            let due = watch.last.as_ref().is_none_or(|(last, at)| *last != answer || at.elapsed() >= SILENCE);
             if ends || due {
                 let event = Bytes::from(format!("data: {answer}\n\n"));
                 watch.last = Some((answer, Instant::now()));
