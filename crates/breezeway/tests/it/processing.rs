@@ -96,9 +96,7 @@ async fn a_status_stream_tells_every_change_and_ends() {
     eventually("it is being embedded", async || (*model.asked.lock().unwrap() > 0).then_some(())).await;
 
     let path = format!("/api/v1/files/{file}/process/status?stream=true");
-    let (stream, ()) = tokio::join!(ada.get(&path), async {
-        model.lets.add_permits(100);
-    });
+    let stream = ada.get_then(&path, || model.lets.add_permits(100)).await;
 
     let text = stream.text();
     let events: Vec<Value> = text

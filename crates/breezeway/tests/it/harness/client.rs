@@ -101,6 +101,15 @@ impl Client {
 
     /// Any request. What looks like JSON says that it is.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Bytes) -> Answer {
+        self.send_then(method, path, body, || {}).await
+    }
+
+    /// Get something that comes piece by piece, and do something when its first piece has come.
+    pub(crate) async fn get_then(&self, path: &str, then: impl FnOnce()) -> Answer {
+        self.send_then(Method::GET, path, Bytes::new(), then).await
+    }
+
+    async fn send_then(&self, method: Method, path: &str, body: Bytes, then: impl FnOnce()) -> Answer {
         let mut request = Request::builder().method(method).uri(path).body(Full::new(body)).unwrap();
         request.headers_mut().extend(self.headers.clone());
         if let Some(address) = self.peer {
@@ -111,8 +120,14 @@ impl Client {
             request.headers_mut().insert(header::CONTENT_TYPE, json);
         }
         let answer = self.service.clone().oneshot(request).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await.expect("the body comes to its end").to_bytes();
+        let (head, mut body) = answer.into_parts();
+        let first = body.frame().await.transpose().expect("the body begins");
+        then();
+        let rest = body.collect().await.expect("the body comes to its end").to_bytes();
+        let body = match first.and_then(|frame| frame.into_data().ok()) {
+            Some(first) => [first, rest].concat().into(),
+            None => rest,
+        };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 }
