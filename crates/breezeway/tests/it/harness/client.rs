@@ -121,13 +121,17 @@ impl Client {
         }
         let answer = self.service.clone().oneshot(request).await.unwrap();
         let (head, mut body) = answer.into_parts();
-        let first = body.frame().await.transpose().expect("the body begins");
-        then();
-        let rest = body.collect().await.expect("the body comes to its end").to_bytes();
-        let body = match first.and_then(|frame| frame.into_data().ok()) {
-            Some(first) => [first, rest].concat().into(),
-            None => rest,
-        };
+        let mut whole = Vec::new();
+        let mut then = Some(then);
+        // A body that has told its end is not asked again.
+        while let Some(frame) = body.frame().await {
+            let frame = frame.expect("the body comes to its end");
+            whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if let Some(then) = then.take() {
+                then();
+            }
+        }
+        let body = whole.into();
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 }
