@@ -10,7 +10,7 @@ mod streams;
 use std::sync::Arc;
 
 use breezeway_core::Principal;
-use breezeway_registry::{ChatReply, Connection, Errand, Route, Served, UpstreamError, UpstreamReply};
+use breezeway_registry::{ChatReply, Errand, Route, Served, UpstreamError, UpstreamReply};
 use breezeway_usage::{Call, Meter, Operation, Outcome, Reservation, Tokens, Watch};
 use breezeway_wire::{ChatRequest, Tally};
 use bytes::Bytes;
@@ -167,7 +167,7 @@ impl Metered {
         let Served { connection, upstream_model } = errand.served()?;
         if *upstream_model != *route.upstream_model && is_plain(route) {
             // The next model of an alias. A custom layer or a collection answers under its own name.
-            reservation.set_model(known_as(&connection, &upstream_model).into());
+            reservation.set_model(connection.listed(&upstream_model).into());
         }
         if !Arc::ptr_eq(&connection, &route.connection) {
             reservation.set_upstream(connection.label().into());
@@ -178,15 +178,7 @@ impl Metered {
 
 /// Whether the model of a route is a connection's own, and the first to be asked.
 fn is_plain(route: &Route) -> bool {
-    known_as(&route.connection, &route.upstream_model) == route.model.id.as_str()
-}
-
-/// What clients call a connection's model.
-fn known_as(connection: &Connection, upstream_model: &str) -> String {
-    match connection.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-        Some(prefix) => format!("{prefix}.{upstream_model}"),
-        None => upstream_model.to_owned(),
-    }
+    route.connection.listed(&route.upstream_model) == route.model.id.as_str()
 }
 
 /// The errand of a caller, in a conversation that may have a name.

@@ -244,10 +244,7 @@ fn offers<'a>(
 }
 
 fn listed_id(connection: &Connection, entry: &CatalogEntry) -> Option<ModelId> {
-    match connection.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-        Some(prefix) => format!("{prefix}.{}", entry.id).parse().ok(),
-        None => entry.id.parse().ok(),
-    }
+    connection.listed(&entry.id).parse().ok()
 }
 
 fn base_model(

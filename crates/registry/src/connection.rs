@@ -73,6 +73,14 @@ impl Connection {
         }
     }
 
+    /// What clients call a model of its: with its prefix in front.
+    pub fn listed(&self, model: &str) -> String {
+        match self.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
+            Some(prefix) => format!("{prefix}.{model}"),
+            None => model.to_owned(),
+        }
+    }
+
     /// Its name in accounts of usage: `openai/0`.
     pub fn label(&self) -> String {
         let kind = match self.kind {

@@ -29,7 +29,7 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the end of a body may follow the end mark of its stream, before the connection is given
 /// up instead of reused. The mark waits that long too, so it is short.
-pub(crate) const END_WAIT: Duration = Duration::from_millis(20);
+const END_WAIT: Duration = Duration::from_millis(20);
 
 /// The answer of `work`, unless it takes longer than `limit`.
 pub async fn within<T>(
@@ -150,6 +150,12 @@ pub fn message_in(body: &[u8]) -> String {
     text.chars().take(LONGEST).collect()
 }
 
+/// Read what follows the end mark of a stream. It is usually there already, and a connection whose body was
+/// read to its end is used again.
+pub(crate) async fn read_end(bytes: &mut ByteStream) {
+    let _ = timeout(END_WAIT, async { while let Some(Ok(_)) = bytes.next().await {} }).await;
+}
+
 /// How long a stream may be silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Patience {
@@ -157,6 +163,13 @@ pub struct Patience {
     pub first: Option<Duration>,
     /// Longest wait between two pieces, if there is a limit.
     pub between: Option<Duration>,
+}
+
+impl Patience {
+    /// The same for the first piece and between two.
+    pub const fn throughout(limit: Option<Duration>) -> Self {
+        Self { first: limit, between: limit }
+    }
 }
 
 /// The bytes of a body as they come. Dropping the stream closes the connection.
@@ -234,7 +247,7 @@ impl Events {
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 if frame.is_done() {
-                    self.end().await;
+                    read_end(&mut self.bytes).await;
                     return Some((Ok(frame), None));
                 }
                 self.complete |= says_the_end(&frame);
@@ -260,10 +273,5 @@ impl Events {
         }
         let broken = "it ended before the answer was complete".to_owned();
         Some((Err(UpstreamError::Broken(broken)), None))
-    }
-
-    /// Read to the end of the body, which is usually there already, so that the connection is reused.
-    async fn end(&mut self) {
-        let _ = timeout(END_WAIT, async { while let Some(Ok(_)) = self.bytes.next().await {} }).await;
     }
 }

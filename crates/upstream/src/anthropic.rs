@@ -6,31 +6,29 @@
 mod catalog;
 mod events;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use breezeway_core::Clock;
 use breezeway_registry::{
     CatalogEntry, ChatReply, Connection, Error, Flavour, Upstream, UpstreamError, UpstreamReply,
 };
 use breezeway_wire::{
-    ChatRequest,
-    anthropic::upstream::{EventTranslator, Unusable, completion, messages_request},
+    ChatRequest, Unusable,
+    anthropic::upstream::{EventTranslator, completion, messages_request},
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
+    HeaderMap, HeaderName, HeaderValue, Method, Request,
     header::{CONTENT_TYPE, InvalidHeaderValue},
 };
-use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use self::events::translated;
+use self::events::Events;
 use crate::{
-    Endpoint, HttpClient, Patience, RequestBody,
-    answer::{Form, answered, byte_stream, json_object, plain, within},
+    Endpoint, Exchange, HttpClient, Patience, RequestBody,
+    answer::{Form, byte_stream, json_object},
     full_body, json_request,
     relay::{Asked, is_streamed, relayed},
+    translated,
 };
 
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -45,15 +43,13 @@ const BETA_FIELD: &str = "anthropic_beta";
 #[derive(Clone, Debug)]
 pub struct AnthropicUpstream {
     endpoint: Endpoint,
-    client: HttpClient,
+    exchange: Exchange,
     clock: Clock,
     /// What stands before the paths of the API, if the address has not got it.
     version_path: &'static str,
     model_ids: Vec<String>,
     max_tokens: u64,
-    timeout: Option<Duration>,
-    first_byte_timeout: Option<Duration>,
-    idle_timeout: Option<Duration>,
+    patience: Patience,
 }
 
 impl AnthropicUpstream {
@@ -72,14 +68,12 @@ impl AnthropicUpstream {
         let version_path = if endpoint.url().ends_with("/v1") { "" } else { "/v1" };
         Ok(Self {
             endpoint,
-            client,
+            exchange: Exchange::of(connection, client),
             clock,
             version_path,
             model_ids: connection.model_ids.clone(),
             max_tokens,
-            timeout: connection.timeout,
-            first_byte_timeout: connection.routing.first_byte_timeout,
-            idle_timeout: connection.idle_timeout,
+            patience: Patience::throughout(connection.idle_timeout),
         })
     }
 
@@ -96,29 +90,6 @@ impl AnthropicUpstream {
         }
         let path = format!("{}{operation}", self.version_path);
         self.endpoint.request(Method::POST, &path, headers, full_body(json_request(&request)))
-    }
-
-    /// The head of an answer, whatever its status.
-    async fn head(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.first_byte_timeout, self.client.send(request)).await
-    }
-
-    /// The head of an answer that is no error.
-    async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.timeout, async { plain(answered(self.head(request).await?).await?) }).await
-    }
-
-    /// A whole answer that is no error.
-    async fn ask_whole(&self, request: Request<RequestBody>) -> Result<Bytes, UpstreamError> {
-        within(self.timeout, async {
-            let response = plain(answered(self.head(request).await?).await?)?;
-            self.client.whole(response.into_body()).await
-        })
-        .await
-    }
-
-    fn patience(&self) -> Patience {
-        Patience { first: self.idle_timeout, between: self.idle_timeout }
     }
 
     fn whole_chat(&self, body: &[u8]) -> Result<ChatReply, UpstreamError> {
@@ -139,7 +110,7 @@ impl Upstream for AnthropicUpstream {
         let mut after = None;
         for _ in 0..catalog::MOST_PAGES {
             let path = catalog::path(self.version_path, after.as_deref());
-            let page = catalog::page(&self.ask_whole(self.endpoint.get(&path)?).await?)?;
+            let page = catalog::page(&self.exchange.ask_whole(self.endpoint.get(&path)?).await?)?;
             entries.extend(page.entries);
             after = page.next;
             if after.is_none() {
@@ -156,20 +127,20 @@ impl Upstream for AnthropicUpstream {
         let body = messages_request(request, self.max_tokens).map_err(refused)?;
         let request = self.post("/messages", body)?;
         if !streamed {
-            return self.whole_chat(&self.ask_whole(request).await?);
+            return self.whole_chat(&self.exchange.ask_whole(request).await?);
         }
-        let response = self.ask(request).await?;
+        let response = self.exchange.ask(request).await?;
         match Form::of(&response) {
             // Some who speak the dialect do not stream; the answer is an answer all the same.
             Form::Json => {
-                let body = within(self.timeout, self.client.whole(response.into_body())).await?;
+                let body = self.exchange.rest(response).await?;
                 self.whole_chat(&body)
             }
             Form::Page => Err(UpstreamError::Malformed("a web page".to_owned())),
             Form::Other => {
                 let translator = EventTranslator::new(self.clock.now().seconds(), wants_usage);
-                let bytes = byte_stream(response.into_body(), self.patience());
-                Ok(ChatReply::Stream(translated(bytes, translator)))
+                let bytes = byte_stream(response.into_body(), self.patience);
+                Ok(ChatReply::Stream(translated(bytes, Events::new(translator))))
             }
         }
     }
@@ -180,15 +151,15 @@ impl Upstream for AnthropicUpstream {
 
     async fn relay(&self, path: &str, request: Map<String, Value>) -> Result<UpstreamReply, UpstreamError> {
         let path = path.trim_start_matches('/');
-        let (streamed, timeout, patience) = (is_streamed(&request), self.timeout, self.patience());
-        let response = self.ask(self.post(&format!("/{path}"), request)?).await?;
-        relayed(&self.client, response, Asked { path, streamed, timeout, patience }).await
+        let (streamed, patience) = (is_streamed(&request), self.patience);
+        let response = self.exchange.ask(self.post(&format!("/{path}"), request)?).await?;
+        relayed(&self.exchange, response, Asked { path, streamed, patience }).await
     }
 }
 
 /// A chat that Anthropic's models cannot be asked, as an upstream would refuse it.
 fn refused(why: Unusable) -> UpstreamError {
-    let message = why.to_string();
+    let message = format!("`{}` {}", why.field, why.why);
     let error = json!({"error": {"message": message, "type": "invalid_request_error", "param": why.field, "code": null}});
     UpstreamError::Answered {
         status: 400,

@@ -7,10 +7,12 @@ mod anthropic;
 mod client;
 mod embedder;
 mod endpoint;
+mod exchange;
 mod openai;
 mod public;
 mod relay;
 mod request;
+mod translated;
 mod web;
 
 pub use self::{
@@ -22,8 +24,10 @@ pub use self::{
     client::{BoxError, ClientConfig, HttpClient, RequestBody, empty_body, full_body},
     embedder::{EmbedderConfig, EmbeddingDialect, RemoteEmbedder},
     endpoint::Endpoint,
+    exchange::Exchange,
     openai::{OpenAiEmbedder, OpenAiEmbeddings, OpenAiUpstream},
     public::is_public,
     request::json_request,
+    translated::{Translation, translated},
     web::{WebClient, WebConfig, WebError, WebPage},
 };

@@ -3,23 +3,20 @@
 mod azure;
 mod embeddings;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use breezeway_registry::{
     CatalogEntry, ChatReply, Connection, Error, Flavour, Upstream, UpstreamError, UpstreamReply,
 };
 use breezeway_wire::ChatRequest;
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Request;
 use serde_json::{Map, Value, json};
 
 use self::azure::Azure;
 pub use self::embeddings::{OpenAiEmbedder, OpenAiEmbeddings};
 use crate::{
-    Endpoint, HttpClient, Patience, RequestBody,
-    answer::{Form, answered, byte_stream, check_json_object, frame_stream, plain, within},
+    Endpoint, Exchange, HttpClient, Patience, RequestBody,
+    answer::{Form, byte_stream, check_json_object, frame_stream},
     json_request,
     relay::{Asked, is_streamed, relayed},
 };
@@ -28,11 +25,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct OpenAiUpstream {
     endpoint: Endpoint,
-    client: HttpClient,
+    exchange: Exchange,
     model_ids: Vec<String>,
-    timeout: Option<Duration>,
-    first_byte_timeout: Option<Duration>,
-    idle_timeout: Option<Duration>,
+    patience: Patience,
     azure: Option<Azure>,
 }
 
@@ -50,15 +45,13 @@ impl OpenAiUpstream {
         };
         Ok(Self {
             endpoint,
-            client,
+            exchange: Exchange::of(connection, client),
             model_ids: azure
                 .as_ref()
                 .and_then(Azure::only_model)
                 .unwrap_or_else(|| connection.model_ids.clone()),
             azure,
-            timeout: connection.timeout,
-            first_byte_timeout: connection.routing.first_byte_timeout,
-            idle_timeout: connection.idle_timeout,
+            patience: Patience::throughout(connection.idle_timeout),
         })
     }
 
@@ -74,29 +67,6 @@ impl OpenAiUpstream {
             Some(azure) => self.endpoint.post_json(&azure.path(operation, request)?, body),
         }
     }
-
-    /// The head of an answer, whatever its status.
-    async fn head(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.first_byte_timeout, self.client.send(request)).await
-    }
-
-    /// The head of an answer that is no error.
-    async fn ask(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.timeout, async { plain(answered(self.head(request).await?).await?) }).await
-    }
-
-    /// A whole answer that is no error.
-    async fn ask_whole(&self, request: Request<RequestBody>) -> Result<Bytes, UpstreamError> {
-        within(self.timeout, async {
-            let response = plain(answered(self.head(request).await?).await?)?;
-            self.client.whole(response.into_body()).await
-        })
-        .await
-    }
-
-    fn patience(&self) -> Patience {
-        Patience { first: self.idle_timeout, between: self.idle_timeout }
-    }
 }
 
 #[async_trait]
@@ -106,7 +76,7 @@ impl Upstream for OpenAiUpstream {
             let entry = |id: &String| entry(json!({"id": id, "object": "model", "created": 0}));
             return Ok(self.model_ids.iter().filter_map(entry).collect());
         }
-        let body = self.ask_whole(self.endpoint.get("/models")?).await?;
+        let body = self.exchange.ask_whole(self.endpoint.get("/models")?).await?;
         catalog(&body)
     }
 
@@ -117,23 +87,21 @@ impl Upstream for OpenAiUpstream {
         drop(request);
         let request = sent;
         if !streamed {
-            return self.ask_whole(request).await.and_then(whole_chat);
+            return self.exchange.ask_whole(request).await.and_then(whole_chat);
         }
-        let response = self.ask(request).await?;
+        let response = self.exchange.ask(request).await?;
         match Form::of(&response) {
             // Some upstreams do not stream, or not every model; the answer is an answer all the same.
-            Form::Json => {
-                within(self.timeout, self.client.whole(response.into_body())).await.and_then(whole_chat)
-            }
+            Form::Json => self.exchange.rest(response).await.and_then(whole_chat),
             Form::Page => Err(UpstreamError::Malformed("a web page".to_owned())),
             Form::Other => {
-                Ok(ChatReply::Stream(frame_stream(byte_stream(response.into_body(), self.patience()))))
+                Ok(ChatReply::Stream(frame_stream(byte_stream(response.into_body(), self.patience))))
             }
         }
     }
 
     async fn embeddings(&self, request: Map<String, Value>) -> Result<Bytes, UpstreamError> {
-        let body = self.ask_whole(self.post("/embeddings", &request)?).await?;
+        let body = self.exchange.ask_whole(self.post("/embeddings", &request)?).await?;
         check_json_object(&body)?;
         Ok(body)
     }
@@ -143,9 +111,8 @@ impl Upstream for OpenAiUpstream {
         let sent = self.post(&path, &request)?;
         let streamed = is_streamed(&request);
         drop(request);
-        let response = self.ask(sent).await?;
-        let (timeout, patience) = (self.timeout, self.patience());
-        relayed(&self.client, response, Asked { path: &path, streamed, timeout, patience }).await
+        let response = self.exchange.ask(sent).await?;
+        relayed(&self.exchange, response, Asked { path: &path, streamed, patience: self.patience }).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! Answers that are passed on as they are.
 
-use std::time::Duration;
-
 use breezeway_registry::{ByteStream, UpstreamError, UpstreamReply};
 use futures_util::{StreamExt, stream};
 use http::{Response, header::CONTENT_TYPE};
@@ -11,18 +9,17 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::{
-    HttpClient, Patience,
-    answer::{Form, byte_stream, header, within},
+    Exchange, Patience,
+    answer::{Form, byte_stream, header},
 };
 
 /// The longest of all marks, less one byte: so much of what came before may belong to one.
 const BEFORE: usize = 31;
 
-/// What was asked, and how long its answer may take.
+/// What was asked, and how long its answer may be silent.
 pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     pub(crate) streamed: bool,
-    pub(crate) timeout: Option<Duration>,
     pub(crate) patience: Patience,
 }
 
@@ -35,7 +32,7 @@ pub(crate) fn is_streamed(request: &Map<String, Value>) -> bool {
 /// an answer, and all else as it comes. Events that end before the answer is complete are a broken answer,
 /// where it is known what completes one.
 pub(crate) async fn relayed(
-    client: &HttpClient,
+    exchange: &Exchange,
     response: Response<Incoming>,
     asked: Asked<'_>,
 ) -> Result<UpstreamReply, UpstreamError> {
@@ -45,7 +42,7 @@ pub(crate) async fn relayed(
     let body: ByteStream = match Form::of(&response) {
         Form::Page => return Err(UpstreamError::Malformed("a web page".to_owned())),
         Form::Json => {
-            let body = within(asked.timeout, client.whole(response.into_body())).await?;
+            let body = exchange.rest(response).await?;
             serde_json::from_slice::<IgnoredAny>(&body)
                 .map_err(|why| UpstreamError::Malformed(format!("no JSON: {why}")))?;
             Box::pin(stream::iter([Ok(body)]))

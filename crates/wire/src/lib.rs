@@ -15,10 +15,12 @@ mod tally;
 #[cfg(test)]
 mod testing;
 mod tool;
+mod unusable;
 
 pub use self::{
     chat::{ChatRequest, InvalidRequest, SystemPosition, field, text_of},
     frame::{Frame, MAX_FRAME_BYTES, TooLong},
     tally::{Asked, Tally},
     translate::Translate,
+    unusable::Unusable,
 };

@@ -8,7 +8,6 @@ mod answer;
 mod request;
 mod stream;
 
-use breezeway_core::{Classify, ErrorKind};
 use serde_json::{Map, Value, json};
 
 pub use self::{
@@ -16,22 +15,6 @@ pub use self::{
     request::{chat_request, input_items},
     stream::{ResponseTranslator, error_event},
 };
-
-/// Why a request cannot be answered by a chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("field `{field}` {why}")]
-pub struct InvalidResponse {
-    /// The field it is about.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub why: &'static str,
-}
-
-impl Classify for InvalidResponse {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-}
 
 /// Fields of a request that its answer repeats, with what stands there if the request says nothing.
 const REPEATED: [(&str, &str); 15] = [

@@ -12,8 +12,8 @@ use breezeway_chat::{Answer, Error, responses::StoredResponses};
 use breezeway_core::{Principal, ResponseId, StoreError};
 use breezeway_registry::FrameStream;
 use breezeway_wire::{
-    Frame, Translate,
-    responses::{self, Envelope, InvalidResponse, ResponseTranslator},
+    Frame, Translate, Unusable,
+    responses::{self, Envelope, ResponseTranslator},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -124,8 +124,8 @@ impl From<ApiError> for Failure {
     }
 }
 
-impl From<InvalidResponse> for Failure {
-    fn from(error: InvalidResponse) -> Self {
+impl From<Unusable> for Failure {
+    fn from(error: Unusable) -> Self {
         let location = ["body", error.field];
         Self::Other(ApiError::invalid("value_error", &location, &error.to_string(), Value::Null))
     }

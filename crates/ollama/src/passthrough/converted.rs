@@ -8,8 +8,8 @@ use std::{
 use breezeway_core::Principal;
 use breezeway_registry::{ChatReply, ConnectionKind, FrameStream, Model, UpstreamError};
 use breezeway_wire::{
-    ChatRequest, Translate,
-    ollama::client::{self, Form, LineTranslator, Told, Unusable},
+    ChatRequest, Translate, Unusable,
+    ollama::client::{self, Form, LineTranslator, Told},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};

@@ -45,7 +45,7 @@ impl Passthrough {
         if let Some(Value::Array(models)) = answer.get_mut("models").filter(|_| sees_some(principal)) {
             models.retain(|model| {
                 let id = model["model"].as_str().or(model["name"].as_str()).unwrap_or_default();
-                self.resolve(principal, &listed(&connection, id)).is_ok()
+                self.resolve(principal, &connection.listed(id)).is_ok()
             });
         }
         Ok(json(200, &answer.into()))
@@ -83,7 +83,7 @@ impl Passthrough {
                 let Value::Object(mut model) = model else { continue };
                 for field in ["name", "model"] {
                     if let Some(Value::String(name)) = model.get_mut(field) {
-                        *name = listed(&connection, name);
+                        *name = connection.listed(name);
                     }
                 }
                 match merged.iter_mut().find(|known| known.get("model") == model.get("model")) {
@@ -209,14 +209,6 @@ impl Passthrough {
 /// Whether there can be models that the caller does not see.
 fn sees_some(principal: &Principal) -> bool {
     !principal.is_admin() || principal.rules.as_ref().is_some_and(|rules| rules.models.is_some())
-}
-
-/// What a connection's model is called here.
-fn listed(connection: &Connection, name: &str) -> String {
-    match connection.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-        Some(prefix) => format!("{prefix}.{name}"),
-        None => name.to_owned(),
-    }
 }
 
 /// The connections that have a model, by their index.

@@ -15,22 +15,6 @@ use breezeway_core::{Classify, ErrorKind};
 
 pub use self::{answer::completion, request::messages_request, stream::EventTranslator};
 
-/// A chat that cannot be put into Anthropic's dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` {why}")]
-pub struct Unusable {
-    /// The field it is about.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub why: &'static str,
-}
-
-impl Classify for Unusable {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-}
-
 /// What is no message of Anthropic's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream's answer is no message")]

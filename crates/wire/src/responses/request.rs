@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::InvalidResponse;
+use crate::Unusable;
 use crate::{
     chat::{ChatRequest, text_of},
     tool::arguments_text,
@@ -35,7 +35,7 @@ const CONSUMED: [&str; 22] = [
 ];
 
 /// Put a request into the dialect of chats. `history` is the items of the conversation before it.
-pub fn chat_request(request: Map<String, Value>, history: &[Value]) -> Result<ChatRequest, InvalidResponse> {
+pub fn chat_request(request: Map<String, Value>, history: &[Value]) -> Result<ChatRequest, Unusable> {
     let mut body = request;
     for (field, why) in [
         ("background", "is not supported by this model"),
@@ -43,7 +43,7 @@ pub fn chat_request(request: Map<String, Value>, history: &[Value]) -> Result<Ch
         ("prompt", "is not supported by this model"),
     ] {
         if body.get(field).is_some_and(|value| !value.is_null() && *value != false) {
-            return Err(InvalidResponse { field, why });
+            return Err(Unusable { field, why });
         }
     }
     let input = input_items(&body)?;
@@ -71,12 +71,12 @@ pub fn chat_request(request: Map<String, Value>, history: &[Value]) -> Result<Ch
 }
 
 /// The items of a request's input; a text is a message of the user's.
-pub fn input_items(request: &Map<String, Value>) -> Result<Vec<Value>, InvalidResponse> {
+pub fn input_items(request: &Map<String, Value>) -> Result<Vec<Value>, Unusable> {
     match request.get("input") {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![json!({"type": "message", "role": "user", "content": text})]),
         Some(Value::Array(items)) => Ok(items.clone()),
-        Some(_) => Err(InvalidResponse { field: "input", why: "must be a text or a list of items" }),
+        Some(_) => Err(Unusable { field: "input", why: "must be a text or a list of items" }),
     }
 }
 
@@ -147,11 +147,11 @@ struct Messages {
 }
 
 impl Messages {
-    fn add(&mut self, item: &Value) -> Result<(), InvalidResponse> {
+    fn add(&mut self, item: &Value) -> Result<(), Unusable> {
         match item["type"].as_str() {
             None | Some("message") => {
                 let Some(role) = item["role"].as_str() else {
-                    return Err(InvalidResponse { field: "input", why: "has a message without a role" });
+                    return Err(Unusable { field: "input", why: "has a message without a role" });
                 };
                 let content = content(&item["content"]);
                 match role {
@@ -190,10 +190,7 @@ impl Messages {
                 self.thought.push_str(&if content.is_empty() { joined(&item["summary"]) } else { content });
             }
             Some("item_reference") => {
-                return Err(InvalidResponse {
-                    field: "input",
-                    why: "refers to an item that is not kept here",
-                });
+                return Err(Unusable { field: "input", why: "refers to an item that is not kept here" });
             }
             // What providers' own tools did is nothing a chat can be told.
             Some(_) => {}

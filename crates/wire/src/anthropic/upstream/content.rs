@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::Unusable;
+use crate::Unusable;
 
 /// The blocks of a message's content. Texts without a word are left out: Anthropic refuses them.
 pub(super) fn blocks(content: &Value) -> Result<Vec<Value>, Unusable> {

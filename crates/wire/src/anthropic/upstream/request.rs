@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Unusable, content::blocks, thinking::think};
+use super::{content::blocks, thinking::think};
 use crate::{
+    Unusable,
     chat::{ChatRequest, text_of},
     tool::arguments_object,
 };

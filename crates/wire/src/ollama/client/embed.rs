@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::Unusable;
+use crate::Unusable;
 
 /// Put a request of `/api/embed`, or with `prompt` one of `/api/embeddings`, into OpenAI's dialect.
 pub fn embed_request(request: Map<String, Value>) -> Result<Map<String, Value>, Unusable> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Unusable;
+use crate::Unusable;
 use crate::{
     chat::ChatRequest,
     tool::{arguments_text, call_id},
