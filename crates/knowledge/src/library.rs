@@ -164,6 +164,8 @@ impl Library {
         let known = upload.into.clone();
         let (blob, gate) = self.keep_bytes(bytes).await?;
         let completed = match complete(&mut upload) {
+            // Whose key is for some collections only could not see a file outside of them again.
+            Ok(()) if upload.into.is_none() && narrowed_to(principal).is_some() => Err(Error::KeyNarrowed),
             Ok(()) if upload.into != known => match &upload.into {
                 Some(id) => self.writable_collection(principal, id).await.map(|_| ()),
                 None => Ok(()),

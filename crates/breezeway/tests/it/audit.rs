@@ -296,6 +296,8 @@ async fn what_is_deleted_or_shared_is_written_down() {
         json!({"id": "mine", "name": "Mine", "base_model_id": "gpt-small", "meta": {}, "params": {}});
     ada.post("/api/v1/models/create", overlay).await;
     let folder = id(ada.post("/api/v1/folders/", json!({"name": "letters"})).await);
+    let store = id(ada.post("/v1/vector_stores", json!({"name": "s"})).await);
+    let other = id(ada.upload("b.txt", "Other text.").await);
     let chat = id(ada.post("/api/v1/chats/new", json!({"chat": {"title": "t"}})).await);
     let steps = [
         (http::Method::POST, format!("/api/v1/chats/{chat}/share")),
@@ -307,6 +309,8 @@ async fn what_is_deleted_or_shared_is_written_down() {
         (http::Method::POST, format!("/api/v1/knowledge/{notes}/reset")),
         (http::Method::DELETE, format!("/api/v1/knowledge/{notes}/delete")),
         (http::Method::DELETE, format!("/api/v1/files/{file}")),
+        (http::Method::DELETE, format!("/v1/vector_stores/{store}")),
+        (http::Method::DELETE, format!("/v1/files/{other}")),
     ];
 
     for (method, path) in steps {
@@ -321,6 +325,8 @@ async fn what_is_deleted_or_shared_is_written_down() {
     deleted by ada@example.org to chat {}
     deleted by ada@example.org to folder {"with_chats":true}
     reset by ada@example.org to knowledge {}
+    deleted by ada@example.org to knowledge {}
+    deleted by ada@example.org to file {}
     deleted by ada@example.org to knowledge {}
     deleted by ada@example.org to file {}
     deleted by ada@example.org to model {}

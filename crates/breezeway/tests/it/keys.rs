@@ -590,6 +590,7 @@ async fn a_key_for_certain_collections_uploads_into_one_of_them_or_not_at_all() 
     }
     "#);
     assert_eq!(upload("{}").await.status, 403);
+    assert_eq!(program.upload_to("/v1/files", "loose.txt", "Loose.").await.status, 403);
     let (foreign, unknown) = (json!({"knowledge_id": closed}), json!({"knowledge_id": "unknown"}));
     let refused = upload(&foreign.to_string()).await;
     assert_eq!(refused.summary(), upload(&unknown.to_string()).await.summary());

@@ -53,18 +53,13 @@ async fn upload(
     };
     let upload = Upload { name: form.file_name, media_type, process, metadata: Map::new(), into: None };
     let metadata = form.metadata;
-    // Its key could not see the file again.
-    let is_narrowed = principal.rules.as_ref().is_some_and(|rules| rules.collections.is_some());
     let file = state
         .library
         .add_file_completed(&principal, upload, form.bytes, |upload| {
             upload.metadata = metadata.take();
             let into = upload.metadata.get("knowledge_id").and_then(Value::as_str);
             upload.into = into.and_then(|id| id.parse().ok());
-            match upload.into.is_none() && is_narrowed {
-                true => Err(LibraryError::KeyNarrowed),
-                false => Ok(()),
-            }
+            Ok(())
         })
         .await
         .map_err(|refusal| match refusal {

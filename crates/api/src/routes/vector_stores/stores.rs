@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{batches, forbidden, missing, paging::PageQuery, store_id, views};
 use crate::{
     error::{ApiError, ApiResult},
-    extract::{Json, Path, Query, Verified},
+    extract::{Json, Path, Query, Trail, Verified},
     state::ApiState,
 };
 
@@ -173,8 +173,11 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Value>> {
-    state.library.delete_collection(&principal, &store_id(&id)?).await.map_err(missing(&id))?;
+    let gone = store_id(&id)?;
+    state.library.delete_collection(&principal, &gone).await.map_err(missing(&id))?;
+    trail.report_deleted("knowledge", gone).await;
     Ok(JsonAnswer(json!({"id": id, "object": "vector_store.deleted", "deleted": true})))
 }
 

@@ -116,8 +116,11 @@ async fn delete(
     State(state): State<ApiState>,
     Verified(principal): Verified,
     Path(id): Path<String>,
+    trail: Trail,
 ) -> ApiResult<JsonAnswer<Value>> {
-    state.library.delete_file(&principal, &file_id(&id)?).await.map_err(missing(&id))?;
+    let gone = file_id(&id)?;
+    state.library.delete_file(&principal, &gone).await.map_err(missing(&id))?;
+    trail.report_deleted("file", gone).await;
     Ok(JsonAnswer(json!({"id": id, "object": "file", "deleted": true})))
 }
 
