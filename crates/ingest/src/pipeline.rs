@@ -1,6 +1,9 @@
 //! The way of one file: extract, chunk, embed, commit.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use breezeway_embedding::{EmbedError, EmbeddingModel, Fingerprint, Purpose, Vector, by_length};
 use breezeway_knowledge::{ChunkHash, Claim, Document, DraftKey, NewChunk, NewDraft};
@@ -49,7 +52,7 @@ impl Ingestor {
                 tracing::debug!(file.id = %id, "Going on with the draft of file `{id}`");
                 draft.chunks
             }
-            _ => match self.draft(claim, key, plan).await? {
+            _ => match self.draft(claim, key, plan, model.clone()).await? {
                 Some(chunks) => chunks,
                 None => return Ok(false),
             },
@@ -78,10 +81,16 @@ impl Ingestor {
     }
 
     /// Extract, cut, and keep both. How many chunks there are; `None` if the claim was lost.
-    async fn draft(&self, claim: &Claim, key: DraftKey, plan: ChunkPlan) -> Result<Option<u32>> {
+    async fn draft(
+        &self,
+        claim: &Claim,
+        key: DraftKey,
+        plan: ChunkPlan,
+        model: Option<Arc<dyn EmbeddingModel>>,
+    ) -> Result<Option<u32>> {
         let (id, attempt) = (&claim.file.id, claim.attempt);
         self.board.set(id, Progress::at(Stage::Extracting));
-        let cut = self.read(claim, plan).await?;
+        let cut = self.read(claim, plan, model).await?;
         let chunks = u32::try_from(cut.chunks.len()).unwrap_or(u32::MAX);
         let pages = cut.document.pages();
         let draft = NewDraft {
@@ -110,11 +119,15 @@ impl Ingestor {
         }
     }
 
-    /// Extract and cut.
-    async fn read(&self, claim: &Claim, plan: ChunkPlan) -> Result<Cut> {
+    /// Extract and cut, by the tokens of the model that the draft's key names.
+    async fn read(
+        &self,
+        claim: &Claim,
+        plan: ChunkPlan,
+        model: Option<Arc<dyn EmbeddingModel>>,
+    ) -> Result<Cut> {
         let file = &claim.file;
         let hint = Hint::new(file.name.clone(), file.media_type.clone());
-        let model = self.model();
         let source = self.source(claim).await?;
         match self.extracted_anywhere(hint, source, move |read| cut(read, &plan, model.as_deref())).await {
             // A film has no text and is no failure: clients keep films beside what they ask about.
