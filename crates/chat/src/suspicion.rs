@@ -6,7 +6,7 @@
 
 /// Openings of such sentences, in lower case, words separated by single spaces. From public collections
 /// of prompt injections; in the languages that these are mostly written in. As [`plain`] leaves them.
-const SIGNS: [&str; 46] = [
+const SIGNS: [&str; 43] = [
     "ignore all previous",
     "ignore all prior",
     "ignore any previous",
@@ -30,9 +30,6 @@ const SIGNS: [&str; 46] = [
     "override previous instructions",
     "new instructions:",
     "system prompt:",
-    "reveal your system prompt",
-    "print your system prompt",
-    "repeat your system prompt",
     "your system prompt",
     "you are now a ",
     "you are now an ",

@@ -45,7 +45,7 @@ impl Library {
     }
 
     /// Every file that the caller may search and that passes the filter: their own (an admin: everyone's)
-    /// and those of the collections they may read.
+    /// and those of the collections they may read. And how many there are without the filter.
     ///
     /// # Errors
     /// If the store fails.
@@ -53,7 +53,7 @@ impl Library {
         &self,
         principal: &Principal,
         filter: Option<&Filter>,
-    ) -> Result<Vec<FileId>> {
+    ) -> Result<(Vec<FileId>, usize)> {
         let mut files = BTreeSet::new();
         let slice = Slice { offset: 0, limit: u32::MAX.into() };
         if narrowed_to(principal).is_none() {
@@ -66,9 +66,12 @@ impl Library {
             }
         }
         let files: Vec<FileId> = files.into_iter().collect();
+        let all = files.len();
         match filter {
-            Some(filter) => Ok(passing(filter, self.store.files_by_id(&files).await?, &HashMap::new())),
-            None => Ok(files),
+            Some(filter) => {
+                Ok((passing(filter, self.store.files_by_id(&files).await?, &HashMap::new()), all))
+            }
+            None => Ok((files, all)),
         }
     }
 

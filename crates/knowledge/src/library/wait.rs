@@ -60,6 +60,7 @@ impl Library {
             if file.state.is_final() || timeout_at(deadline, listener.moved()).await.is_err() {
                 return Ok(file);
             }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }

@@ -106,11 +106,7 @@ async fn scopes(
 ) -> ApiResult<(Vec<Scope>, usize)> {
     let library = &state.library;
     if form.collection_names.is_empty() && form.file_ids.is_empty() {
-        let files = library.searchable_anywhere(principal, filter).await?;
-        let all = match filter {
-            Some(_) => library.searchable_anywhere(principal, None).await?.len(),
-            None => files.len(),
-        };
+        let (files, all) = library.searchable_anywhere(principal, filter).await?;
         let scopes = files.into_iter().map(|file| Scope { item: file_item(&file), files: vec![file] });
         return Ok((scopes.collect(), all));
     }
@@ -198,22 +194,25 @@ fn prompt(
     known: &HashMap<FileId, File>,
 ) -> Value {
     let embedding = state.tuning.embedding().metadata();
-    let mut given: Vec<bool> = vec![false; answer.passages.len()];
-    let sources = scopes.into_iter().filter_map(|scope| {
-        let mut passages = Vec::new();
-        for (passage, given) in answer.passages.iter().zip(&mut given) {
-            if !*given
-                && scope.files.contains(&passage.chunk.file)
-                && let Some(file) = known.get(&passage.chunk.file)
-            {
-                *given = true;
-                passages.push(SourcePassage {
-                    text: passage.chunk.chunk.text.clone(),
-                    metadata: passages::metadata(file, passage, &embedding),
-                    score: passage.similarity(),
-                });
-            }
+    // A passage of a file that several of them have is told under the first.
+    let mut scope_of: HashMap<&FileId, usize> = HashMap::new();
+    for (at, scope) in scopes.iter().enumerate() {
+        for file in &scope.files {
+            scope_of.entry(file).or_insert(at);
         }
+    }
+    let mut found: Vec<Vec<SourcePassage>> = scopes.iter().map(|_| Vec::new()).collect();
+    for passage in &answer.passages {
+        let id = &passage.chunk.file;
+        let (Some(&at), Some(file)) = (scope_of.get(id), known.get(id)) else { continue };
+        found[at].push(SourcePassage {
+            text: passage.chunk.chunk.text.clone(),
+            metadata: passages::metadata(file, passage, &embedding),
+            score: passage.similarity(),
+        });
+    }
+    drop(scope_of);
+    let sources = scopes.into_iter().zip(found).filter_map(|(scope, passages)| {
         (!passages.is_empty()).then(|| Source {
             item: scope.item,
             passages,
