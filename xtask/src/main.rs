@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask ci`, `layers`, `tidy`, `openapi`, `bench`, `crash`.
+//! The project's own commands: `cargo xtask ci`, `layers`, `tidy`, `openapi`, `bench`, `eval`,
+//! `crash`.
 //!
 //! It builds in seconds because it depends on none of our crates; what it needs to know about
 //! them it reads from manifests and files.

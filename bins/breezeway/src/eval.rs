@@ -1,11 +1,6 @@
 //! `breezeway eval`: the search that answers chats, judged on questions whose answers are known.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{fs, io::Read, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use breezeway::{
@@ -15,6 +10,7 @@ use breezeway::{
         retrieval::{Leg, Question, RetrieverConfig, eval::Summary},
     },
 };
+use flate2::read::MultiGzDecoder;
 use serde_json::json;
 
 use crate::{cli::EvalArgs, config::Settings, telemetry};
@@ -130,12 +126,10 @@ fn read(folder: &Path, whole: bool) -> Result<JudgedCollection> {
     Ok(JudgedCollection::parse(&corpus, &text("queries.jsonl")?, &text("qrels.tsv")?, subset.as_deref())?)
 }
 
-/// The corpus out of its archive. By the system's `gzip`: the gateway itself has no use for one.
+/// The corpus out of its archive.
 fn unpacked(folder: &Path) -> Result<String> {
     let packed = fs::File::open(folder.join("corpus.jsonl.gz")).context("corpus.jsonl.gz")?;
-    let unpacked = Command::new("gzip").arg("-dc").stdin(packed).stderr(Stdio::inherit()).output()?;
-    if !unpacked.status.success() {
-        bail!("`gzip` could not unpack corpus.jsonl.gz");
-    }
-    Ok(String::from_utf8(unpacked.stdout)?)
+    let mut text = String::new();
+    MultiGzDecoder::new(packed).read_to_string(&mut text).context("corpus.jsonl.gz")?;
+    Ok(text)
 }

@@ -4,6 +4,7 @@
 //! of the connection itself: what a request says about where it came from is never asked.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     str::FromStr,
     sync::Arc,
@@ -12,6 +13,7 @@ use std::{
 use breezeway_auth::{Error, TrustedPerson};
 use breezeway_core::{Credential, Principal, Role};
 use http::{HeaderMap, HeaderName, Request};
+use percent_encoding::percent_decode_str;
 
 use crate::InvalidConfig;
 
@@ -189,23 +191,8 @@ fn known_role(word: &str) -> Option<Role> {
 
 /// A text whose percent signs stand for bytes, as far as they do.
 fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// An address, or all that begin with the same bits.

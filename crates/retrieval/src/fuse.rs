@@ -53,8 +53,8 @@ pub(crate) fn fuse(candidates: &[Scores], mix: Mix) -> Vec<Fused> {
         }
         Mix::Both(weight) => {
             let weight = f64::from(weight.clamp(0.0, 1.0));
-            let words = Scale::of(candidates.iter().map(|candidate| candidate.bm25));
-            let meaning = Scale::of(candidates.iter().filter_map(|candidate| candidate.cosine));
+            let words = Scale::of(candidates.iter().map(|candidate| candidate.bm25), FLAT);
+            let meaning = Scale::of(candidates.iter().filter_map(|candidate| candidate.cosine), FLAT);
             let score = |candidate: &Scores| {
                 // A missing vector says nothing either way: the candidate counts as average.
                 let dense = candidate.cosine.map_or(0.0, |cosine| meaning.place(cosine));
@@ -67,21 +67,24 @@ pub(crate) fn fuse(candidates: &[Scores], mix: Mix) -> Vec<Fused> {
 }
 
 /// Mean and standard deviation of some scores.
-struct Scale {
+pub(crate) struct Scale {
     mean: f64,
     deviation: f64,
+    flat: f64,
 }
 
 impl Scale {
-    fn of(scores: impl Iterator<Item = f32> + Clone) -> Self {
+    /// The scale of these scores. With a deviation below `flat` they do not distinguish.
+    pub(crate) fn of(scores: impl Iterator<Item = f32> + Clone, flat: f64) -> Self {
         let count = scores.clone().count().max(1) as f64;
         let mean = scores.clone().map(f64::from).sum::<f64>() / count;
         let variance = scores.map(|score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count;
-        Self { mean, deviation: variance.sqrt() }
+        Self { mean, deviation: variance.sqrt(), flat }
     }
 
-    fn place(&self, score: f32) -> f64 {
-        if self.deviation < FLAT { 0.0 } else { (f64::from(score) - self.mean) / self.deviation }
+    /// How many deviations a score lies above the mean.
+    pub(crate) fn place(&self, score: f32) -> f64 {
+        if self.deviation < self.flat { 0.0 } else { (f64::from(score) - self.mean) / self.deviation }
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::fuse::Scale;
+
 /// Scores passages by reading each beside the question.
 ///
 /// # Contract
@@ -78,14 +80,11 @@ pub(crate) fn order(fused: &[f32], reranked: &[f32], weight: f32) -> Vec<usize> 
     order
 }
 
-/// Each score on the scale of the spread of all.
+/// Each score on the scale of all. Rerankers that answer probabilities tell poor passages apart far below
+/// what the legs of a search do.
 fn spread(scores: &[f32]) -> Vec<f64> {
-    let count = scores.len().max(1) as f64;
-    let mean = scores.iter().copied().map(f64::from).sum::<f64>() / count;
-    let variance = scores.iter().map(|&score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count;
-    let deviation = variance.sqrt();
-    let place = |&score: &f32| if deviation < 1e-9 { 0.0 } else { (f64::from(score) - mean) / deviation };
-    scores.iter().map(place).collect()
+    let scale = Scale::of(scores.iter().copied(), 1e-9);
+    scores.iter().map(|&score| scale.place(score)).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! EPUB: web pages in an archive, in the order that the book's spine says. Chapters are sections.
 
+use percent_encoding::percent_decode_str;
 use std::collections::{HashMap, HashSet};
 
 use breezeway_knowledge::{Document, Section};
@@ -166,24 +167,5 @@ fn resolved(base: &str, href: &str) -> String {
             part => path.push(part),
         }
     }
-    percent_decoded(&path.join("/"))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(&path.join("/")).decode_utf8_lossy().into_owned()
 }

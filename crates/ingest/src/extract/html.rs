@@ -151,7 +151,7 @@ fn title(html: &str) -> Option<String> {
     let open = lower.find("<title")?;
     let start = open + lower[open..].find('>')? + 1;
     let end = start + lower[start..].find('<')?;
-    let title = head[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = text::one_line(&head[start..end]);
     let title = title.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
     let title = title.replace("&nbsp;", " ").replace("&amp;", "&");
     (!title.is_empty()).then_some(title)

@@ -132,7 +132,7 @@ struct Letter<'a> {
 impl Letter<'_> {
     fn into_bundle(self) -> Bundle {
         let given = |text: &String| !text.trim().is_empty();
-        let subject = self.subject.map(|subject| one_line(&subject)).filter(given);
+        let subject = self.subject.map(|subject| text::one_line(&subject)).filter(given);
         let mut text = String::new();
         if let Some(subject) = &subject {
             text.push_str(&format!("# {subject}\n\n"));
@@ -141,7 +141,7 @@ impl Letter<'_> {
         let lines = [("From", &from), ("To", &self.to), ("Cc", &self.cc), ("Date", &self.date)];
         for (name, value) in lines {
             if let Some(value) = value.as_ref().filter(|value| given(value)) {
-                text.push_str(&format!("{name}: {}\n", one_line(value)));
+                text.push_str(&format!("{name}: {}\n", text::one_line(value)));
             }
         }
         if !text.is_empty() && !text.ends_with("\n\n") {
@@ -156,8 +156,4 @@ impl Letter<'_> {
         }
         bundle
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

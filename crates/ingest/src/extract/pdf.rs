@@ -330,7 +330,7 @@ fn markdown(blocks: &[Block]) -> String {
                 let text = paragraph.plain_text();
                 if let Some(level) = paragraph.heading_level() {
                     let level = usize::from(level.clamp(1, 6));
-                    let title = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let title = text::one_line(&text);
                     out.push_str(&format!("{} {title}", "#".repeat(level)));
                 } else if let Some(info) = &paragraph.style.list_info {
                     out.push_str(&"  ".repeat(usize::from(info.level.min(8))));

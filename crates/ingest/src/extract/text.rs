@@ -12,6 +12,11 @@ mod clean;
 
 pub(super) use self::clean::normalized;
 
+/// A text on one line, with one space between its words.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// How much of a file decides whether it is text and in which encoding.
 const SAMPLE: usize = 1 << 20;
 

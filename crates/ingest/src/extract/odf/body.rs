@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::super::{
-    ExtractError, Limits, table, text_limit,
+    ExtractError, Limits, table,
+    text::one_line,
+    text_limit,
     xml::{Node, Tag},
 };
 
@@ -219,7 +221,7 @@ impl<'a> Body<'a> {
         }
         match line.level {
             Some(level) if self.tables.is_empty() => {
-                let title = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let title = one_line(text);
                 if self.is_title
                     && let Some(part) = self.parts.last_mut()
                 {

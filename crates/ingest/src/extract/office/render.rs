@@ -2,7 +2,7 @@
 
 use office_oxide::ir::{Element, List, Section, inline_to_text};
 
-use super::super::table;
+use super::super::{table, text::one_line};
 
 /// Elements inside elements. Text boxes in tables in text boxes are as deep as people go.
 const DEEPEST: usize = 64;
@@ -143,8 +143,4 @@ fn list(found: &List, depth: usize, out: &mut String) {
             list(nested, depth + 1, out);
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

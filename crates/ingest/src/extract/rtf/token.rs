@@ -34,7 +34,8 @@ impl<'a> Tokens<'a> {
             return Some(match sign {
                 b'*' => Token::Optional,
                 b'\'' => {
-                    let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+                    let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                    let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
                     match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
                         Some(byte) => {
                             self.rest = &after[2..];

@@ -1,6 +1,6 @@
 //! Putting the text of a Rich Text file together: paragraphs, headings, tables.
 
-use super::super::table;
+use super::super::{table, text::one_line};
 
 /// Collects paragraphs.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Writer {
         }
         match self.level {
             Some(level) => {
-                let title = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let title = one_line(text);
                 self.out.push_str(&format!("{} {title}", "#".repeat(level)));
             }
             None => match text.strip_prefix(['•', '·', '\u{F0B7}']) {

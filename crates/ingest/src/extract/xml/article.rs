@@ -5,7 +5,11 @@
 use breezeway_knowledge::Document;
 
 use super::{
-    super::{ExtractError, Limits, table, text, text_limit},
+    super::{
+        ExtractError, Limits, table,
+        text::{self, one_line},
+        text_limit,
+    },
     Node, Tag, walk,
 };
 
@@ -232,8 +236,4 @@ impl<'a> Article<'a> {
             self.out.push_str("\n\n");
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
